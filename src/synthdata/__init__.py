@@ -1,0 +1,1 @@
+"""Will synthetic images make my detector better, and by how much?"""

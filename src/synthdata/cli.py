@@ -1,0 +1,5 @@
+"""The `synthdata` command."""
+
+
+def main() -> None:
+    """Run the command line."""

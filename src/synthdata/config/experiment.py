@@ -1,0 +1,141 @@
+"""The whole config of an experiment, and how it is read."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, ValidationError, field_validator, model_validator
+from yaml import YAMLError
+
+from synthdata.config.base import NonNegativeInt, Section, StageName
+from synthdata.config.filter import FilterConfig
+from synthdata.config.fit import FitConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.layout import LayoutConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.report import ReportConfig
+from synthdata.config.train import TrainConfig
+from synthdata.config.version import VersionConfig
+from synthdata.errors import ConfigError
+
+_POOL_OF_ARM = {
+    "copy_paste": "copy_paste",
+    "synthetic": "synthetic",
+    "synthetic_filtered": "synthetic",
+    "synthetic_random_drop": "synthetic",
+}
+
+
+class ExperimentConfig(Section):
+    """One experiment: a section a stage.
+
+    Attributes:
+        name: The run folder is `runs/<name>`.
+        seeds: The paired repetitions.
+        shared_through: Stages up to this one are computed once, for the first seed, and
+            linked for the others; None repeats every stage. The verdict says that it is
+            conditional on what was shared.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
+    shared_through: StageName | None = None
+    prepare: PrepareConfig
+    fit: FitConfig
+    layout: LayoutConfig
+    generate: GenerateConfig
+    filter: FilterConfig
+    version: VersionConfig
+    train: TrainConfig
+    report: ReportConfig
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds must differ from each other, got {list(seeds)}")
+        return seeds
+
+    @field_validator("shared_through")
+    @classmethod
+    def _training_is_repeated(cls, stage: StageName | None) -> StageName | None:
+        if stage in ("train", "report"):
+            raise ValueError(f"shared_through must be a stage before train, got {stage!r}")
+        return stage
+
+    @model_validator(mode="after")
+    def _arms_fit_together(self) -> Self:
+        if self.version.list_length % self.train.batch_size:
+            raise ValueError(
+                f"version.list_length ({self.version.list_length}) must be a multiple of "
+                f"train.batch_size ({self.train.batch_size}), so that every step has a full batch"
+            )
+        if self.report.reference not in self.version.arms:
+            raise ValueError(
+                f"report.reference is {self.report.reference!r}, which is not among "
+                f"version.arms {list(self.version.arms)}"
+            )
+        pools = set(self.generate.generators)
+        for arm in self.version.arms:
+            if arm in _POOL_OF_ARM and _POOL_OF_ARM[arm] not in pools:
+                raise ValueError(
+                    f"arm {arm!r} needs generate.generators.{_POOL_OF_ARM[arm]}, there is "
+                    f"{sorted(pools)}"
+                )
+        if self.filter.pool not in pools:
+            raise ValueError(f"filter.pool is {self.filter.pool!r}, there is {sorted(pools)}")
+        return self
+
+
+def find_config(path: str | Path) -> Path:
+    """Return the config file that `path` names: a file, or a bundled config's name.
+
+    Raises:
+        ConfigError: If there is neither.
+    """
+    given = Path(path)
+    if given.is_file():
+        return given
+    folders = (Path(str(files("synthdata") / "configs")), Path(__file__).parents[3] / "configs")
+    for folder in folders:
+        bundled = folder / given.name
+        if bundled.is_file() and given.parent in (Path(), Path("configs")):
+            return bundled
+    known = sorted({file.name for folder in folders for file in folder.glob("*.yaml")})
+    raise ConfigError(f"there is no config file {path}; bundled ones are {', '.join(known)}")
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Return the config in a YAML file, with overrides such as `train.epochs=5` applied.
+
+    Args:
+        path: A file, or the name of a bundled config such as `smoke.yaml`.
+        overrides: Dotted keys with YAML values, applied in order.
+
+    Raises:
+        ConfigError: With every problem in one message.
+    """
+    source = find_config(path)
+    try:
+        merged = OmegaConf.merge(OmegaConf.load(source), OmegaConf.from_dotlist(list(overrides)))
+        values: Any = OmegaConf.to_container(merged, resolve=True)
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise ConfigError(f"{source} with {list(overrides)} can't be read: {error}") from error
+    try:
+        return ExperimentConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
+            + ("" if item["type"] == "missing" else f" (got {_shorten(item['input'])})")
+            for item in error.errors()
+        ]
+        problems = "problem" if len(lines) == 1 else "problems"
+        raise ConfigError(f"{source} has {len(lines)} {problems}:\n" + "\n".join(lines)) from None
+
+
+def _shorten(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

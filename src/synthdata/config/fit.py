@@ -1,0 +1,98 @@
+"""The `fit` section: the image generator's model and its training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from synthdata.config.base import (
+    Device,
+    Fraction,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    StageSection,
+)
+
+
+class AutoencoderConfig(Section):
+    """A small `AutoencoderTiny`: images to latents at a quarter of the size, and back.
+
+    Attributes:
+        channels: Width of its convolutions.
+        latent_channels: Channels of the latents.
+        steps: Optimizer steps.
+        batch_size: Crops a step.
+        crop_size: Side of the square crops, pixels, a multiple of 4.
+        learning_rate: Peak of a one-cycle schedule.
+    """
+
+    channels: PositiveInt = 32
+    latent_channels: PositiveInt = 4
+    steps: PositiveInt = 800
+    batch_size: PositiveInt = 8
+    crop_size: Annotated[int, Field(gt=0, multiple_of=4)] = 96
+    learning_rate: PositiveFloat = 1e-3
+
+
+class DenoiserConfig(Section):
+    """A small UNet and its ControlNet, trained together (v-prediction, zero terminal SNR).
+
+    Attributes:
+        block_out_channels: Width at each level of the UNet.
+        layers_per_block: Residual blocks a level.
+        cross_attention_dim: Width of the text encoder.
+        steps: Optimizer steps.
+        batch_size: Latent crops a step.
+        learning_rate: Peak of a one-cycle schedule.
+        ema_decay: Of the averaged weights that are saved.
+        condition_dropout: Share of samples trained without layout and prompt, for guidance.
+    """
+
+    block_out_channels: tuple[PositiveInt, ...] = (64, 96, 128)
+    layers_per_block: PositiveInt = 1
+    cross_attention_dim: PositiveInt = 64
+    steps: PositiveInt = 1500
+    batch_size: PositiveInt = 16
+    learning_rate: PositiveFloat = 6e-4
+    ema_decay: Fraction = 0.998
+    condition_dropout: Fraction = 0.1
+
+
+class EmbeddedModel(Section):
+    """A latent diffusion model and ControlNet trained from scratch on the train split."""
+
+    kind: Literal["embedded"]
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    denoiser: DenoiserConfig = DenoiserConfig()
+
+
+class PretrainedModel(Section):
+    """A Stable Diffusion base with a ControlNet, used as it is.
+
+    Attributes:
+        model: Folder or hub id of the base pipeline.
+        controlnet: Folder or hub id of the ControlNet.
+        revision: Commit of the base on the hub.
+    """
+
+    kind: Literal["pretrained"]
+    model: str
+    controlnet: str
+    revision: str | None = None
+
+
+class FitConfig(StageSection):
+    """Trains, or names, the image generator.
+
+    Attributes:
+        model: Which.
+        prompt_template: Text that describes an image; `{objects}` becomes
+            "12 RBC, 1 WBC and 2 Platelets".
+        device: `auto` takes a GPU where there is one, and says which was taken.
+        checkpoint_every_s: Seconds between checkpoints, at which a killed fit goes on.
+    """
+
+    model: Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
+    prompt_template: str = "a photo with {objects}"
+    device: Device = "auto"
+    checkpoint_every_s: PositiveFloat = 60

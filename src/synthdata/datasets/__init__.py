@@ -1,0 +1,1 @@
+"""Real data: the embedded digits scenes, fetchers, checks, splits."""

@@ -1,0 +1,1 @@
+"""Detectors behind one Protocol, each training in a process of its own."""

@@ -1,0 +1,43 @@
+"""The errors synthdata raises on purpose.
+
+```
+SynthdataError
+├── ConfigError        a config file or an override is wrong
+├── DatasetError       a data set is malformed, or too small for what was asked
+├── GenerationError    an image generator can't be built, loaded or run
+├── TrainingError      a detector or generator training failed
+├── VersioningError    DVC or Git refused
+└── RunError           a run folder is locked, incomplete or not a run
+```
+
+Every message says what was expected, what came and what to do. The command line prints
+it without a traceback and exits with status 1.
+"""
+
+
+class SynthdataError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(SynthdataError):
+    """A config file or an override is wrong."""
+
+
+class DatasetError(SynthdataError):
+    """A data set is malformed, or too small for what was asked of it."""
+
+
+class GenerationError(SynthdataError):
+    """An image generator can't be built, loaded or run."""
+
+
+class TrainingError(SynthdataError):
+    """A detector or generator training failed."""
+
+
+class VersioningError(SynthdataError):
+    """DVC or Git refused."""
+
+
+class RunError(SynthdataError):
+    """A run folder is locked, incomplete or not a run."""

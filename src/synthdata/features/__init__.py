@@ -1,0 +1,1 @@
+"""Encoders of images to feature vectors."""

@@ -1,0 +1,1 @@
+"""Which generated images are kept: score, then decide."""

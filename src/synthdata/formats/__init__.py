@@ -1,0 +1,1 @@
+"""Data set formats: YOLO, COCO and Pascal VOC, load and save."""

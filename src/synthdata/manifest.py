@@ -1,0 +1,99 @@
+"""A data set on disk: `manifest.parquet` (a row an image), `annotations.json` (COCO), `images/`.
+
+The only form in which stages hand data sets to each other.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from synthdata.errors import DatasetError
+from synthdata.files import read_json, replacing, write_json
+from synthdata.formats.coco import annotations_by_image, class_names_of, to_coco
+from synthdata.samples import Annotations, DetectionDataset, Layout, Sample
+
+MANIFEST = "manifest.parquet"
+ANNOTATIONS = "annotations.json"
+_COLUMNS = [field.name for field in fields(Sample) if field.name != "annotations"]
+
+
+def save_dataset(dataset: DetectionDataset) -> None:
+    """Write the manifest and the annotations into the data set's folder.
+
+    The image files must be there already, under the samples' paths.
+    """
+    write_json(dataset.root / ANNOTATIONS, to_coco(dataset))
+    with replacing(dataset.root / MANIFEST) as temporary:
+        manifest_frame(dataset).to_parquet(temporary, index=False)
+
+
+def manifest_frame(dataset: DetectionDataset) -> pd.DataFrame:
+    """Return the manifest: a row a sample, the columns of `Sample` but the annotations."""
+    rows = [
+        {name: getattr(sample, name) for name in _COLUMNS} | {"path": sample.path.as_posix()}
+        for sample in dataset
+    ]
+    return pd.DataFrame(rows, columns=_COLUMNS).astype({"seed": "Int64"})
+
+
+def load_dataset(root: Path) -> DetectionDataset:
+    """Return the data set that `save_dataset` wrote.
+
+    Raises:
+        DatasetError: If the folder holds no manifest, or it doesn't match the annotations.
+    """
+    if not (root / MANIFEST).is_file() or not (root / ANNOTATIONS).is_file():
+        raise DatasetError(
+            f"{root} must hold {MANIFEST} and {ANNOTATIONS}, as a finished stage leaves them; "
+            "run that stage first"
+        )
+    frame = pd.read_parquet(root / MANIFEST)
+    coco = read_json(root / ANNOTATIONS)
+    by_id = annotations_by_image(coco)
+    by_file = {image["file_name"]: by_id[image["id"]] for image in coco["images"]}
+    samples = []
+    for row in frame.to_dict("records"):
+        file_name = str(row["path"]).removeprefix("images/")
+        if file_name not in by_file:
+            raise DatasetError(f"{root / ANNOTATIONS} has no image {file_name!r} of the manifest")
+        samples.append(_to_sample(row, by_file[file_name]))
+    return DetectionDataset(root=root, class_names=class_names_of(coco), samples=tuple(samples))
+
+
+def _to_sample(row: dict[str, object], annotations: Annotations) -> Sample:
+    seed = row["seed"]
+    values = row | {
+        "path": Path(str(row["path"])),
+        "seed": None if pd.isna(seed) else int(str(seed)),
+    }
+    return Sample(annotations=annotations, **values)  # type: ignore[arg-type]  # parquet's types
+
+
+def save_layouts(root: Path, layouts: list[Layout], class_names: tuple[str, ...]) -> None:
+    """Write layouts in the same form as a data set, without images."""
+    save_dataset(
+        DetectionDataset(
+            root=root,
+            class_names=class_names,
+            samples=tuple(
+                Sample(
+                    sample_id=layout.layout_id,
+                    path=Path(f"{layout.layout_id}.png"),
+                    width=layout.width,
+                    height=layout.height,
+                    annotations=layout.annotations,
+                    layout_id=layout.layout_id,
+                )
+                for layout in layouts
+            ),
+        )
+    )
+
+
+def load_layouts(root: Path) -> list[Layout]:
+    """Return the layouts that `save_layouts` wrote, in order."""
+    return [
+        Layout(sample.layout_id, sample.width, sample.height, sample.annotations)
+        for sample in load_dataset(root)
+    ]

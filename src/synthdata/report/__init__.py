@@ -1,0 +1,1 @@
+"""The verdict as HTML and on the terminal; reads metrics, computes nothing."""

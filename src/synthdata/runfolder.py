@@ -1,0 +1,130 @@
+"""A stage's folder: locked, resumable, complete only when its `config.yaml` is there.
+
+A stage's key is the digest of its resolved section and of its inputs' keys. A complete
+folder with the same key is reused; one with another key is stale and computed afresh; an
+incomplete one with the same key is resumed by the stage itself, shard by shard.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from synthdata.config import StageName, StageSection
+from synthdata.errors import RunError
+from synthdata.files import read_json, sha256_json, write_json, write_text
+
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+_KEY = ".key"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage left behind.
+
+    Attributes:
+        stage: Its name.
+        out_dir: Its folder, complete.
+        metrics: What it measured; `elapsed_s` among it.
+        reused: Whether the folder was complete already.
+    """
+
+    stage: StageName
+    out_dir: Path
+    metrics: Mapping[str, Any]
+    reused: bool
+
+
+def run_in_folder(
+    stage: StageName,
+    section: StageSection,
+    *,
+    inputs: Mapping[str, Path],
+    out_dir: Path,
+    work: Callable[[], dict[str, Any]],
+    keep_stale: bool = False,
+) -> StageResult:
+    """Do a stage's work in its folder, unless it is done already.
+
+    Args:
+        stage: The stage's name.
+        section: Its resolved config.
+        inputs: Folders of complete stages, by name.
+        out_dir: The stage's folder, made where it is missing.
+        work: Fills `out_dir`, going on where a killed run left it, and returns metrics.
+        keep_stale: Leave another key's files in the folder, for a stage that checks each
+            of its parts itself.
+
+    Raises:
+        RunError: If an input isn't complete, or another process works in the folder.
+    """
+    key = stage_key(stage, section, inputs)
+    with _locked(out_dir):
+        if (out_dir / CONFIG).is_file() and _read_key(out_dir) == key:
+            logger.info("%s: done already, reused from %s", stage, out_dir)
+            return StageResult(stage, out_dir, read_json(out_dir / METRICS), reused=True)
+        _make_ready(stage, out_dir, key, keep_stale=keep_stale)
+        start = time.perf_counter()
+        metrics = work()
+        metrics["elapsed_s"] = round(time.perf_counter() - start, 3)
+        write_json(out_dir / METRICS, metrics)
+        resolved = {"stage": stage, "key": key, "section": section.model_dump(mode="json")}
+        write_text(out_dir / CONFIG, yaml.safe_dump(resolved, sort_keys=False))
+    return StageResult(stage, out_dir, metrics, reused=False)
+
+
+def stage_key(stage: StageName, section: StageSection, inputs: Mapping[str, Path]) -> str:
+    """Return the digest of a stage's section and inputs.
+
+    Raises:
+        RunError: If an input isn't complete.
+    """
+    input_keys = {}
+    for name, path in inputs.items():
+        if not (path / CONFIG).is_file():
+            raise RunError(f"{stage} needs {name} at {path}, which isn't finished; run it first")
+        input_keys[name] = _read_key(path)
+    return sha256_json([stage, section.model_dump(mode="json"), input_keys])
+
+
+def _read_key(folder: Path) -> str:
+    path = folder / _KEY
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _make_ready(stage: str, out_dir: Path, key: str, *, keep_stale: bool) -> None:
+    (out_dir / CONFIG).unlink(missing_ok=True)
+    if any(out_dir.iterdir()):
+        if _read_key(out_dir) == key:
+            logger.info("%s: resuming in %s", stage, out_dir)
+        elif not keep_stale:
+            logger.warning("%s: config or inputs changed, computing %s afresh", stage, out_dir)
+            for path in out_dir.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_text(out_dir / _KEY, key)
+
+
+@contextmanager
+def _locked(out_dir: Path) -> Iterator[None]:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out_dir.parent / f".{out_dir.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"another process works in {out_dir}; wait for it, or give the run another name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,186 @@
+"""The values that travel between modules: boxes with classes, images, layouts, data sets.
+
+All are frozen, validate themselves and hold no pixels, except `GeneratedSample`, which
+carries one image from a generator to the disk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from synthdata.boxes import FloatArray, as_xyxy
+
+IntArray = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+Split = Literal["train", "reserve", "val", "test"]
+Origin = Literal["real", "generated", "composited"]
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The objects of one image.
+
+    Attributes:
+        xyxy: `(N, 4)` float32, pixels.
+        class_id: `(N,)` int64, index into the data set's class names.
+    """
+
+    xyxy: FloatArray
+    class_id: IntArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "xyxy", as_xyxy(self.xyxy))
+        class_id = np.asarray(self.class_id, dtype=np.int64).reshape(-1)
+        object.__setattr__(self, "class_id", class_id)
+        if len(self.xyxy) != len(class_id):
+            raise ValueError(
+                f"xyxy and class_id must have the same length, got {len(self.xyxy)} and "
+                f"{len(class_id)}"
+            )
+
+    @classmethod
+    def empty(cls) -> "Annotations":
+        """Return the annotations of a background image."""
+        return cls(xyxy=np.zeros((0, 4), np.float32), class_id=np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Annotations)
+            and np.array_equal(self.xyxy, other.xyxy)
+            and np.array_equal(self.class_id, other.class_id)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable values, not keys
+
+    def select(self, index: npt.NDArray[np.bool_] | IntArray) -> "Annotations":
+        """Return the objects at `index` (a mask or positions)."""
+        return Annotations(xyxy=self.xyxy[index], class_id=self.class_id[index])
+
+    def counts(self, num_classes: int) -> IntArray:
+        """Return the `(num_classes,)` number of objects a class."""
+        return np.bincount(self.class_id, minlength=num_classes).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set on disk and what is known of it; a row of the manifest.
+
+    Attributes:
+        sample_id: Unique in its data set; also the file's stem.
+        path: Relative to the data set's folder.
+        width: Pixels.
+        height: Pixels.
+        annotations: The objects.
+        split: `reserve` is real training data kept from the few-shot draw, for the oracle.
+        origin: `composited` is real pixels pasted together.
+        sha256: Of the image file; empty until it is written.
+        seed: The seed that made the image; None for a photograph.
+        layout_id: The layout that it was asked to show.
+        prompt: The text that it was asked to show.
+        generator: The name of the generator's config; empty for a photograph.
+        config_sha256: Digest of the config that made it.
+    """
+
+    sample_id: str
+    path: Path
+    width: int
+    height: int
+    annotations: Annotations
+    split: Split = "train"
+    origin: Origin = "real"
+    sha256: str = ""
+    seed: int | None = None
+    layout_id: str = ""
+    prompt: str = ""
+    generator: str = ""
+    config_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What an image should show: a canvas in pixels and the objects on it."""
+
+    layout_id: str
+    width: int
+    height: int
+    annotations: Annotations
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One image to make. Its pixels depend on these four values and the model only."""
+
+    sample_id: str
+    layout: Layout
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class GeneratedSample:
+    """One image made.
+
+    Attributes:
+        request: What was asked.
+        image: `(H, W, 3)` uint8 RGB.
+        annotations: What the image is labelled with: the layout's objects, or a
+            generator's own where it keeps real objects too (copy-paste).
+        origin: Whether pixels were generated or composited.
+    """
+
+    request: GenerationRequest
+    image: UInt8Array
+    annotations: Annotations
+    origin: Origin = "generated"
+
+
+@dataclass(frozen=True)
+class DetectionDataset:
+    """Images with boxes under one folder.
+
+    Attributes:
+        root: Folder that the samples' paths are relative to.
+        class_names: Class `i` is `class_names[i]`.
+        samples: In a fixed order.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    samples: tuple[Sample, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        ids = [sample.sample_id for sample in self.samples]
+        if len(set(ids)) != len(ids):
+            seen: set[str] = set()
+            twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise ValueError(f"sample ids must be unique, {twice!r} occurs twice")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    def split(self, *names: Split) -> "DetectionDataset":
+        """Return the samples of the named splits, in order."""
+        return replace(self, samples=tuple(s for s in self.samples if s.split in names))
+
+    def where(self, **values: object) -> "DetectionDataset":
+        """Return the samples whose fields equal the given values, in order."""
+        return replace(
+            self,
+            samples=tuple(
+                s for s in self.samples if all(getattr(s, k) == v for k, v in values.items())
+            ),
+        )
+
+    def image_path(self, sample: Sample) -> Path:
+        """Return where the sample's image file is."""
+        return self.root / sample.path

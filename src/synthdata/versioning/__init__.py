@@ -1,0 +1,1 @@
+"""Dataset versions: arms on disk, data cards, DVC, comparison."""
