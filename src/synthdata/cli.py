@@ -1,5 +1,215 @@
-"""The `synthdata` command."""
+"""The `synthdata` command: thin, a command calls one function of the library."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from synthdata import __version__
+from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
+from synthdata.errors import SynthdataError
+from synthdata.looks import open_test_split
+from synthdata.plan import Step, plan
+
+app = typer.Typer(
+    name="synthdata",
+    help="Will synthetic images make my detector better, and by how much?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+app.add_typer(data_app, name="data", help="Real data: list, fetch and check data sets.")
+
+ConfigArgument = Annotated[str, typer.Argument(help="a config file, or a bundled one's name")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="changes, such as `train.epochs=5`")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Final = Annotated[bool, typer.Option("--final", help="evaluate on test instead of val; logged")]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; exit with 0 = done, 1 = bad input or failed, 2 = usage, 130."""
+    try:
+        app()
+    except SynthdataError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on where it was\n")
+        sys.exit(130)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _set_up(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only warnings")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="and exit")
+    ] = False,
+) -> None:
+    """Will synthetic images make my detector better, and by how much?"""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("synthdata").setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+@app.command()
+def quickstart(overrides: Overrides = None, as_json: Json = False) -> None:
+    """Run the whole loop on the embedded digits, on a CPU, with no download.
+
+    Example: `synthdata quickstart`
+    """
+    run("quickstart.yaml", overrides, as_json=as_json)
+
+
+@app.command()
+def run(
+    config: ConfigArgument, overrides: Overrides = None, final: Final = False, as_json: Json = False
+) -> None:
+    """Run the whole loop of a config; end with a verdict and report.html.
+
+    Example: `synthdata run bccd-24.yaml train.epochs=40`
+    """
+    experiment = _load(config, overrides, final=final)
+    _print_verdict(_run_steps(plan(experiment, Path.cwd())), experiment, as_json=as_json)
+
+
+def _load(config: str, overrides: list[str] | None, *, final: bool) -> ExperimentConfig:
+    experiment = load_config(config, overrides or [])
+    return open_test_split(experiment, Path.cwd()) if final else experiment
+
+
+def _run_steps(steps: Sequence[Step]) -> dict[str, Any]:
+    from synthdata.stages import run_step
+
+    metrics: dict[str, Any] = {}
+    logger = logging.getLogger("synthdata.run")
+    for number, step in enumerate(steps, start=1):
+        where = "" if step.seed is None else f" (seed {step.seed})"
+        logger.info("[%d/%d] %s%s", number, len(steps), step.stage, where)
+        metrics = dict(run_step(step).metrics)
+    return metrics
+
+
+def _print_verdict(metrics: dict[str, Any], config: ExperimentConfig, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(metrics, indent=2))
+        return
+    from synthdata.report import render_verdict
+
+    Console().print(render_verdict(metrics))
+    typer.echo(f"report: {Path('runs') / config.name / 'report' / 'report.html'}")
+
+
+def _stage_command(stage: StageName) -> Callable[..., None]:
+    def command(
+        config: ConfigArgument,
+        overrides: Overrides = None,
+        seed: Annotated[int | None, typer.Option(help="only this repetition")] = None,
+        final: Final = False,
+        as_json: Json = False,
+    ) -> None:
+        experiment = _load(config, overrides, final=final)
+        if seed is not None and seed not in experiment.seeds:
+            raise typer.BadParameter(f"--seed must be one of {list(experiment.seeds)}, got {seed}")
+        steps = [
+            step
+            for step in plan(experiment, Path.cwd())
+            if step.stage == stage and (seed is None or step.seed in (seed, None))
+        ]
+        metrics = _run_steps(steps)
+        if stage == "report":
+            _print_verdict(metrics, experiment, as_json=as_json)
+        elif as_json:
+            typer.echo(json.dumps(metrics, indent=2))
+
+    return command
+
+
+for _stage in STAGES:
+    app.command(
+        _stage,
+        help=f"Run the `{_stage}` stage.\n\nExample: `synthdata {_stage} quickstart.yaml`",
+        rich_help_panel="Stages",
+    )(_stage_command(_stage))
+
+
+@app.command()
+def compare(version_a: str, version_b: str, as_json: Json = False) -> None:
+    """Compare two dataset versions: images, boxes and classes added, removed, changed.
+
+    A version is a folder, or `REV:PATH` for a DVC-tracked folder at a Git revision.
+
+    Example: `synthdata compare v1:data/versions/quickstart/real data/versions/quickstart/synthetic`
+    """
+    from synthdata.versioning.compare import compare_versions, render
+
+    comparison = compare_versions(version_a, version_b)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_json(), indent=2))
+    else:
+        Console().print(render(comparison))
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """List the data sets that `fetch` knows.
+
+    Example: `synthdata data list`
+    """
+    from synthdata.datasets.fetch import DATASETS
+
+    if as_json:
+        typer.echo(json.dumps(DATASETS, indent=2))
+        return
+    for name, description in DATASETS.items():
+        typer.echo(f"{name:8} {description}")
+
+
+@data_app.command("fetch")
+def data_fetch(name: str) -> None:
+    """Fetch a data set into `data/raw/`, from `SYNTHDATA_MIRROR` where that is set.
+
+    Example: `synthdata data fetch bccd`
+    """
+    from synthdata.datasets.fetch import fetch
+    from synthdata.stages import RAW_DIR
+
+    typer.echo(str(fetch(name, RAW_DIR)))
+
+
+@data_app.command("check")
+def data_check(
+    path: Path,
+    data_format: Annotated[Literal["yolo", "coco", "voc"], typer.Option("--format")],
+    as_json: Json = False,
+) -> None:
+    """List every problem of a data set; exit with 1 if one is an error.
+
+    Example: `synthdata data check my-data --format yolo`
+    """
+    from dataclasses import asdict
+
+    from synthdata.datasets.check import check_dataset
+
+    problems = check_dataset(path, data_format)
+    errors = sum(problem.level == "error" for problem in problems)
+    if as_json:
+        typer.echo(json.dumps([asdict(problem) for problem in problems], indent=2, default=str))
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(f"{errors} errors, {len(problems) - errors} warnings in {path}")
+    if errors:
+        raise typer.Exit(1)

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from synthdata import __version__
 from synthdata.config import StageName, StageSection
 from synthdata.errors import RunError
 from synthdata.files import read_json, sha256_json, write_json, write_text
@@ -24,6 +25,9 @@ from synthdata.files import read_json, sha256_json, write_json, write_text
 CONFIG = "config.yaml"
 METRICS = "metrics.json"
 _KEY = ".key"
+# `train` keeps each finished training under a key of its own, so that opening the test split
+# or adding an arm repeats none.
+_CHECKS_ITS_PARTS: frozenset[StageName] = frozenset({"train"})
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +56,7 @@ def run_in_folder(
     inputs: Mapping[str, Path],
     out_dir: Path,
     work: Callable[[], dict[str, Any]],
-    keep_stale: bool = False,
+    fingerprint: str = "",
 ) -> StageResult:
     """Do a stage's work in its folder, unless it is done already.
 
@@ -62,18 +66,17 @@ def run_in_folder(
         inputs: Folders of complete stages, by name.
         out_dir: The stage's folder, made where it is missing.
         work: Fills `out_dir`, going on where a killed run left it, and returns metrics.
-        keep_stale: Leave another key's files in the folder, for a stage that checks each
-            of its parts itself.
+        fingerprint: Digest of what the stage reads beside its inputs.
 
     Raises:
         RunError: If an input isn't complete, or another process works in the folder.
     """
-    key = stage_key(stage, section, inputs)
+    key = _stage_key(stage, section, inputs, fingerprint)
     with _locked(out_dir):
-        if (out_dir / CONFIG).is_file() and _read_key(out_dir) == key:
+        if complete_key(out_dir) == key:
             logger.info("%s: done already, reused from %s", stage, out_dir)
             return StageResult(stage, out_dir, read_json(out_dir / METRICS), reused=True)
-        _make_ready(stage, out_dir, key, keep_stale=keep_stale)
+        _make_ready(stage, out_dir, key)
         start = time.perf_counter()
         metrics = work()
         metrics["elapsed_s"] = round(time.perf_counter() - start, 3)
@@ -83,18 +86,22 @@ def run_in_folder(
     return StageResult(stage, out_dir, metrics, reused=False)
 
 
-def stage_key(stage: StageName, section: StageSection, inputs: Mapping[str, Path]) -> str:
-    """Return the digest of a stage's section and inputs.
+def complete_key(folder: Path) -> str | None:
+    """Return the key of a complete stage folder, or None where it isn't complete."""
+    return _read_key(folder) if (folder / CONFIG).is_file() else None
 
-    Raises:
-        RunError: If an input isn't complete.
-    """
-    input_keys = {}
-    for name, path in inputs.items():
-        if not (path / CONFIG).is_file():
-            raise RunError(f"{stage} needs {name} at {path}, which isn't finished; run it first")
-        input_keys[name] = _read_key(path)
-    return sha256_json([stage, section.model_dump(mode="json"), input_keys])
+
+def _stage_key(
+    stage: StageName, section: StageSection, inputs: Mapping[str, Path], fingerprint: str
+) -> str:
+    input_keys = {name: complete_key(path) for name, path in inputs.items()}
+    for name, key in input_keys.items():
+        if key is None:
+            raise RunError(
+                f"{stage} needs {name} at {inputs[name]}, which isn't finished; run it first"
+            )
+    values = [__version__, stage, section.model_dump(mode="json"), input_keys, fingerprint]
+    return sha256_json(values)
 
 
 def _read_key(folder: Path) -> str:
@@ -102,12 +109,12 @@ def _read_key(folder: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _make_ready(stage: str, out_dir: Path, key: str, *, keep_stale: bool) -> None:
+def _make_ready(stage: StageName, out_dir: Path, key: str) -> None:
     (out_dir / CONFIG).unlink(missing_ok=True)
     if any(out_dir.iterdir()):
         if _read_key(out_dir) == key:
             logger.info("%s: resuming in %s", stage, out_dir)
-        elif not keep_stale:
+        elif stage not in _CHECKS_ITS_PARTS:
             logger.warning("%s: config or inputs changed, computing %s afresh", stage, out_dir)
             for path in out_dir.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

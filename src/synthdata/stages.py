@@ -1,0 +1,202 @@
+"""The stages: each reads complete folders and writes a fresh one.
+
+Heavy libraries are imported inside the stage that needs them, so that the command line
+starts at once and a stage runs without the extras of the others.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from synthdata.config.base import StageName
+from synthdata.config.filter import FilterConfig
+from synthdata.config.fit import FitConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.layout import LayoutConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.report import ReportConfig
+from synthdata.config.train import TrainConfig
+from synthdata.config.version import VersionConfig
+from synthdata.errors import RunError
+from synthdata.files import read_json
+from synthdata.manifest import load_dataset, load_layouts
+from synthdata.plan import Step
+from synthdata.runfolder import METRICS, StageResult, complete_key, run_in_folder
+from synthdata.samples import DetectionDataset
+
+RAW_DIR = Path("data") / "raw"
+
+
+def run_prepare(
+    section: PrepareConfig, *, inputs: Mapping[str, Path], out_dir: Path
+) -> StageResult:
+    """Fetch, check, split and resize the real data."""
+    from synthdata.datasets.prepare import prepare, source_fingerprint
+
+    return run_in_folder(
+        "prepare",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        fingerprint=source_fingerprint(section, RAW_DIR),
+        work=lambda: prepare(section, raw_dir=RAW_DIR, out_dir=out_dir),
+    )
+
+
+def run_fit(section: FitConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Train, or name, the image generator; it sees the real train split only."""
+    from synthdata.training.fit import fit_model
+
+    return run_in_folder(
+        "fit",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: fit_model(section, _train_split(inputs), out_dir),
+    )
+
+
+def run_layout(section: LayoutConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Sample layouts that follow the real train split."""
+    from synthdata.layout import make_layouts
+
+    return run_in_folder(
+        "layout",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: make_layouts(section, train=_train_split(inputs), out_dir=out_dir),
+    )
+
+
+def run_generate(
+    section: GenerateConfig, *, inputs: Mapping[str, Path], out_dir: Path
+) -> StageResult:
+    """Make an image a layout with each generator."""
+    from synthdata.generators.pools import generate_pools
+
+    return run_in_folder(
+        "generate",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: generate_pools(
+            section,
+            model_dir=inputs["fit"],
+            train=_train_split(inputs),
+            layouts=load_layouts(inputs["layout"]),
+            out_dir=out_dir,
+        ),
+    )
+
+
+def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Score the generated images and decide which are kept."""
+    from synthdata.filters.run import filter_pool
+
+    return run_in_folder(
+        "filter",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: filter_pool(
+            section,
+            train=_train_split(inputs),
+            pool=load_dataset(inputs["generate"]).where(generator=section.pool),
+            out_dir=out_dir,
+        ),
+    )
+
+
+def run_version(
+    section: VersionConfig, *, inputs: Mapping[str, Path], out_dir: Path
+) -> StageResult:
+    """Write each arm as a data set, with its card; `publish_versions` gives them to DVC."""
+    from synthdata.filters.run import load_kept
+    from synthdata.versioning.write import write_versions
+
+    def work() -> dict[str, Any]:
+        filtered, random_drop = load_kept(inputs["filter"])
+        return write_versions(
+            section,
+            prepared=load_dataset(inputs["prepare"]),
+            generated=load_dataset(inputs["generate"]),
+            filtered=filtered,
+            random_drop=random_drop,
+            out_dir=out_dir,
+        )
+
+    return run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)
+
+
+def run_train(section: TrainConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Train and evaluate the detector on every arm; finished trainings are kept."""
+    from synthdata.detectors.arms import train_arms
+
+    return run_in_folder(
+        "train",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: train_arms(section, version_dir=inputs["version"], out_dir=out_dir),
+    )
+
+
+def run_report(section: ReportConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Compare the arms over all repetitions and write the verdict."""
+    from synthdata.report import write_report
+
+    return run_in_folder(
+        "report",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: write_report(section, inputs=inputs, out_dir=out_dir),
+    )
+
+
+def _train_split(inputs: Mapping[str, Path]) -> DetectionDataset:
+    return load_dataset(inputs["prepare"]).split("train")
+
+
+def run_step(step: Step) -> StageResult:
+    """Run one step of a plan: its stage, or a link to the repetition that shares it.
+
+    Raises:
+        RunError: If the step links to a stage that isn't finished.
+        SynthdataError: What the stage raises.
+    """
+    if step.linked_from is not None:
+        return _link(step, step.linked_from)
+    if step.out_dir.is_symlink():  # shared before the config changed
+        step.out_dir.unlink()
+    return _RUNNERS[step.stage](step.section, inputs=step.inputs, out_dir=step.out_dir)
+
+
+def _link(step: Step, target: Path) -> StageResult:
+    key = complete_key(target)
+    if key is None:
+        raise RunError(
+            f"{step.out_dir} shares {target}, which isn't finished; run {step.stage} for "
+            "the first seed"
+        )
+    if complete_key(step.out_dir) != key:
+        if step.out_dir.is_dir() and not step.out_dir.is_symlink():
+            shutil.rmtree(step.out_dir)
+        step.out_dir.unlink(missing_ok=True)
+        step.out_dir.parent.mkdir(parents=True, exist_ok=True)
+        step.out_dir.symlink_to(Path("..") / target.parent.name / target.name)
+    return StageResult(step.stage, step.out_dir, read_json(target / METRICS), reused=True)
+
+
+_RUNNERS: Mapping[StageName, Callable[..., StageResult]] = {
+    "prepare": run_prepare,
+    "fit": run_fit,
+    "layout": run_layout,
+    "generate": run_generate,
+    "filter": run_filter,
+    "version": run_version,
+    "train": run_train,
+    "report": run_report,
+}
