@@ -22,6 +22,7 @@ class UltralyticsConfig(Section):
         flip_ud: Probability of an up-down flip.
         scale: Gain of the random scaling.
         translate: Share of the image of the random shift.
+        mosaic: Probability that four images are joined to one.
     """
 
     kind: Literal["ultralytics"]
@@ -33,6 +34,7 @@ class UltralyticsConfig(Section):
     flip_ud: Fraction = 0.0
     scale: Fraction = 0.5
     translate: Fraction = 0.1
+    mosaic: Fraction = 0.0
 
 
 DetectorConfig = UltralyticsConfig

@@ -1,0 +1,98 @@
+"""Runs detector workers side by side and never leaves one behind.
+
+A worker holds the reading end of a pipe whose writing end is ours: when this process dies, even
+by `kill -9`, the pipe closes and the worker ends itself (see `end_with_parent`).
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthdata.errors import TrainingError
+
+LOG = "log.txt"
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class WorkerCall:
+    """One worker process to run.
+
+    Attributes:
+        module: Run as `python -m <module> <job_dir>`.
+        job_dir: The job's folder; the log goes there too.
+        environment: Added to this process's environment.
+    """
+
+    module: str
+    job_dir: Path
+    environment: Mapping[str, str]
+
+
+def run_workers(calls: Sequence[WorkerCall], *, num_parallel: int) -> Iterator[WorkerCall]:
+    """Run the workers, `num_parallel` at once, and yield each call when it is done.
+
+    Raises:
+        TrainingError: If a worker fails; the others are ended first.
+    """
+    waiting = deque(calls)
+    running: list[tuple[WorkerCall, subprocess.Popen[bytes]]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < num_parallel:
+                call = waiting.popleft()
+                running.append((call, _start(call)))
+            done = [(call, process) for call, process in running if process.poll() is not None]
+            if not done:
+                time.sleep(0.05)
+            for call, process in done:
+                running.remove((call, process))
+                _close(process)
+                if process.returncode != 0:
+                    raise TrainingError(_failure(call, process.returncode))
+                yield call
+    finally:
+        for _, process in running:
+            process.kill()
+            process.wait()
+            _close(process)
+
+
+def _start(call: WorkerCall) -> subprocess.Popen[bytes]:
+    call.job_dir.mkdir(parents=True, exist_ok=True)
+    with (call.job_dir / LOG).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", call.module, str(call.job_dir.absolute())],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **call.environment},
+            start_new_session=True,  # Ctrl-C reaches us only, and we end the workers
+        )
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _failure(call: WorkerCall, status: int) -> str:
+    lines = (call.job_dir / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+    return f"{call.module} failed with status {status} on {call.job_dir}; the end of its {LOG}:\n{tail}"
+
+
+def end_with_parent() -> None:
+    """End this worker process as soon as the process that started it is gone."""
+
+    def watch() -> None:
+        os.read(0, 1)  # returns only when the parent's end of the pipe closes
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
