@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from synthdata.config import STAGES, load_config
+from synthdata.plan import plan
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_every_input_is_made_before_it_is_read(workspace: Path) -> None:
+    made: set[Path] = set()
+    for step in plan(load_config("quickstart.yaml"), workspace):
+        assert set(step.inputs.values()) <= made, step
+        made.add(step.out_dir)
+    assert workspace / "runs" / "quickstart" / "report" in made
+
+
+def test_each_repetition_has_its_own_seed_in_every_section(workspace: Path) -> None:
+    config = load_config("quickstart.yaml", ["shared_through=null", "seeds=[3,7]"])
+    steps = plan(config, workspace)
+    assert [step.section.seed for step in steps] == [3] * 7 + [7] * 7 + [0]
+    assert all(step.linked_from is None for step in steps)
+
+
+def test_shared_stages_are_linked_to_the_first_repetition(workspace: Path) -> None:
+    config = load_config("quickstart.yaml", ["shared_through=filter", "seeds=[3,7]"])
+    second = [step for step in plan(config, workspace) if step.seed == 7]
+    linked = [step.stage for step in second if step.linked_from]
+    assert linked == list(STAGES[:5])
+    assert second[0].linked_from == workspace / "runs" / "quickstart" / "seed-3" / "prepare"
+    assert [step.section.seed for step in second] == [3] * 5 + [7] * 2

@@ -1,0 +1,88 @@
+import logging
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+
+from synthdata.config.layout import LayoutConfig
+from synthdata.errors import RunError
+from synthdata.runfolder import complete_key, run_in_folder
+
+SECTION = LayoutConfig(num_layouts=3)
+
+
+def run(out_dir: Path, section: LayoutConfig = SECTION, **changes: object) -> tuple[bool, int]:
+    """Run a stage that counts how many files it finds; return (reused, found)."""
+
+    def work() -> dict[str, object]:
+        found = len(list(out_dir.glob("shard-*")))
+        (out_dir / f"shard-{found}").touch()
+        if "fail" in changes:
+            raise RuntimeError("killed")
+        return {"found": found}
+
+    inputs = changes.get("inputs", {})
+    assert isinstance(inputs, dict)
+    result = run_in_folder(
+        "layout",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=work,
+        fingerprint=str(changes.get("fingerprint", "")),
+    )
+    return result.reused, int(result.metrics["found"])
+
+
+def test_a_complete_folder_is_reused(tmp_path: Path) -> None:
+    assert run(tmp_path / "layout") == (False, 0)
+    assert run(tmp_path / "layout") == (True, 0)
+    written = yaml.safe_load((tmp_path / "layout" / "config.yaml").read_text())
+    assert written["section"]["num_layouts"] == 3
+
+
+def test_a_failed_stage_is_incomplete_and_resumes(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        run(tmp_path / "layout", fail=True)
+    assert complete_key(tmp_path / "layout") is None
+    assert run(tmp_path / "layout") == (False, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"section": LayoutConfig(num_layouts=4)}, id="config"),
+        pytest.param({"fingerprint": "other data"}, id="fingerprint"),
+    ],
+)
+def test_a_change_makes_the_folder_stale(
+    tmp_path: Path, change: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path / "layout")
+    with caplog.at_level(logging.WARNING):
+        assert run(tmp_path / "layout", **change) == (False, 0)  # type: ignore[arg-type]
+    assert "computing" in caplog.text
+    assert "afresh" in caplog.text
+
+
+def test_a_changed_input_makes_what_follows_stale(tmp_path: Path) -> None:
+    run(tmp_path / "first")
+    inputs = {"prepare": tmp_path / "first"}
+    assert run(tmp_path / "second", inputs=inputs) == (False, 0)
+    assert run(tmp_path / "second", inputs=inputs) == (True, 0)
+    run(tmp_path / "first", LayoutConfig(num_layouts=9))
+    assert run(tmp_path / "second", inputs=inputs) == (False, 0)
+
+
+def test_an_unfinished_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="needs prepare at .*isn't finished"):
+        run(tmp_path / "layout", inputs={"prepare": tmp_path / "nowhere"})
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        FileLock(tmp_path / ".layout.lock"),
+        pytest.raises(RunError, match="another process works in"),
+    ):
+        run(tmp_path / "layout")
