@@ -12,12 +12,13 @@ class LayoutConfig(StageSection):
         kind: `sampled` draws counts, sizes, aspect ratios and positions from a model of the
             train split; `recombined` joins halves of real layouts, flipped and jittered.
         num_layouts: How many.
-        jitter: Standard deviation of position and size noise, as a fraction of the box.
-        max_overlap: New objects overlap each other at most by this IoU, or by what real
-            pairs of their classes show, whichever is larger.
+        jitter: Standard deviation of the size noise (of the logarithm) and, as a fraction of
+            the box, the least noise of its position.
+        max_overlap: No two objects overlap by more than this share of the smaller one's
+            area, nor by more than real pairs of their classes show.
     """
 
     kind: Literal["sampled", "recombined"] = "sampled"
     num_layouts: PositiveInt = 200
-    jitter: Fraction = 0.1
-    max_overlap: Fraction = 0.3
+    jitter: Fraction = 0.07
+    max_overlap: Fraction = 0.5
