@@ -1,0 +1,65 @@
+"""Fixtures shared by the whole suite."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+# Every test is offline; a library that would ask a hub fails at once and says so.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Run a command; its output is in the assertion when the status isn't the expected one."""
+
+    def run(
+        *args: str, cwd: Path, status: int = 0, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(  # noqa: S603
+            args, cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, f"{args}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def bccd_mirror() -> Path:
+    """The folder that contains `bccd/`, for tests on real photographs."""
+    mirror = Path(os.environ.get("SYNTHDATA_MIRROR", ROOT.parent / "shared" / "data"))
+    if not (mirror / "bccd").is_dir():
+        pytest.skip("BCCD isn't there; set SYNTHDATA_MIRROR to the folder that contains bccd/")
+    return mirror.resolve()
+
+
+@pytest.fixture
+def clone(tmp_path: Path, command: Command) -> Path:
+    """A clone of the project as it is in the working tree, in a Git repository of its own."""
+    target = tmp_path / "clone"
+    for name in command("git", "ls-files", cwd=ROOT).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
+    command("git", "init", "-q", cwd=target)
+    command("git", "add", "-A", cwd=target)
+    command("git", *identity, "commit", "-q", "-m", "clone", cwd=target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def smoke_workspace(tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """A folder, no Git repository, in which `synthdata run smoke.yaml` went through."""
+    workspace = tmp_path_factory.mktemp("smoke")
+    command("synthdata", "run", "smoke.yaml", cwd=workspace)
+    return workspace

@@ -1,0 +1,22 @@
+"""`dvc repro` reproduces the stages of the config that `params.yaml` names."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import Command
+
+pytestmark = pytest.mark.slow
+
+
+def test_repro_then_nothing_to_do(clone: Path, command: Command) -> None:
+    (clone / "params.yaml").write_text("config: configs/smoke.yaml\nname: smoke\nseeds: [0, 1]\n")
+    env = {"DVC_NO_ANALYTICS": "1"}
+    if not (clone / ".dvc").is_dir():
+        command("dvc", "init", "-q", cwd=clone, env=env)
+    command("dvc", "repro", cwd=clone, env=env)
+    assert (clone / "runs" / "smoke" / "report" / "report.html").is_file()
+    assert not list((clone / "data").rglob("*.dvc")), "inside repro DVC holds the outs itself"
+    again = command("dvc", "repro", cwd=clone, env=env)
+    assert "Data and pipelines are up to date." in again.stdout + again.stderr
+    assert "Running stage" not in again.stdout

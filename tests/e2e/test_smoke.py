@@ -1,0 +1,83 @@
+"""The whole loop of `smoke.yaml`, through the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import Command
+from synthdata.config import STAGES, load_config
+from synthdata.evaluation import compare_arms
+from synthdata.files import read_json, sha256_file
+from synthdata.manifest import load_dataset
+
+pytestmark = pytest.mark.slow
+CONFIG = load_config("smoke.yaml")
+RUN = Path("runs") / "smoke"
+
+
+def test_every_stage_leaves_what_the_design_promises(smoke_workspace: Path) -> None:
+    for stage in STAGES[:-1]:
+        folder = smoke_workspace / RUN / "seed-0" / stage
+        assert (folder / "config.yaml").is_file(), stage
+        assert read_json(folder / "metrics.json")["elapsed_s"] >= 0
+    for stage in ("prepare", "generate", "filter"):
+        dataset = load_dataset(smoke_workspace / RUN / "seed-0" / stage)
+        for sample in dataset:
+            assert sha256_file(dataset.image_path(sample)) == sample.sha256
+
+
+def test_the_verdict_follows_from_the_trainings(smoke_workspace: Path) -> None:
+    import pandas as pd
+
+    report = read_json(smoke_workspace / RUN / "report" / "metrics.json")
+    assert list(report["arms"]) == list(CONFIG.version.arms)
+    rows = [
+        {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
+        for seed in CONFIG.seeds
+        for arm, values in read_json(
+            smoke_workspace / RUN / f"seed-{seed}" / "train" / "metrics.json"
+        )["arms"].items()
+    ]
+    expected = compare_arms(pd.DataFrame(rows)).set_index("arm")
+    for arm, values in report["arms"].items():
+        of_arm = [row["map50_95"] for row in rows if row["arm"] == arm]
+        assert values["map50_95"] == pytest.approx(sum(of_arm) / len(of_arm))
+        if arm != "real":
+            assert values["difference"] == pytest.approx(expected.loc[arm, "difference"])
+            assert values["verdict"] in {"helps", "hurts", "no_gain", "inconclusive"}
+    assert set(report["timings_s"]) >= set(STAGES[:-1])
+
+
+def test_all_arms_did_equal_work(smoke_workspace: Path) -> None:
+    arms = read_json(smoke_workspace / RUN / "seed-0" / "train" / "metrics.json")["arms"]
+    steps = CONFIG.train.epochs * CONFIG.version.list_length // CONFIG.train.batch_size
+    assert {values["steps"] for values in arms.values()} == {steps}
+
+
+def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:
+    tracked = {path.stem for path in (smoke_workspace / "data" / "versions").rglob("*.dvc")}
+    assert tracked >= set(CONFIG.version.arms)
+
+
+def test_a_second_run_reuses_everything(smoke_workspace: Path, command: Command) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (smoke_workspace / RUN).rglob("*.png")}
+    done = command("synthdata", "run", "smoke.yaml", "--json", cwd=smoke_workspace)
+    reused = [line for line in done.stderr.splitlines() if "done already" in line]
+    assert len(reused) == 7 + 1 + 1  # the first seed's stages, the second's train, the report
+    assert json.loads(done.stdout)["arms"]["real"]
+    assert before == {p: p.stat().st_mtime_ns for p in (smoke_workspace / RUN).rglob("*.png")}
+
+
+def test_opening_test_trains_nothing_anew_and_is_logged(
+    smoke_workspace: Path, command: Command
+) -> None:
+    weights = {
+        p: sha256_file(p) for p in (smoke_workspace / RUN).rglob("jobs/*/weights*") if p.is_file()
+    }
+    assert len(weights) == len(CONFIG.version.arms) * len(CONFIG.seeds)
+    done = command("synthdata", "run", "smoke.yaml", "--final", "--json", cwd=smoke_workspace)
+    assert json.loads(done.stdout)["evaluation_split"] == "test"
+    assert weights == {p: sha256_file(p) for p in weights}
+    looks = (smoke_workspace / RUN / "test_looks.jsonl").read_text().splitlines()
+    assert len(looks) == 1
