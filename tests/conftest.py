@@ -24,7 +24,7 @@ def command() -> Command:
     def run(
         *args: str, cwd: Path, status: int = 0, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             args, cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, check=False
         )
         assert done.returncode == status, f"{args}\n{done.stdout}\n{done.stderr}"

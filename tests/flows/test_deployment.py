@@ -57,19 +57,19 @@ def prefect_server(home: Path) -> Iterator[dict[str, str]]:
 
 def healthy(api: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{api}/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
 def post(api: str, path: str, body: dict[str, object]) -> list[dict[str, object]]:
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         f"{api}{path}",
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return list(json.load(answer))
 
 
