@@ -1,6 +1,5 @@
 """The `version` section: the arms, as data sets."""
 
-from pathlib import Path
 from typing import Literal
 
 from synthdata.config.base import Fraction, PositiveInt, StageSection
@@ -20,7 +19,8 @@ class VersionConfig(StageSection):
         extra_fraction: Share of the list that an arm's extra images fill; the real train
             images fill the rest. Not used by `real` and `oracle`.
         dvc: Whether the arms are added to DVC (a repository is made where there is none).
-        remote: Folder or URL of the DVC remote; None keeps the embedded local one.
+        remote: Folder, URL, or name (of one that is configured) of the DVC remote; None keeps
+            an embedded one in the workspace.
     """
 
     arms: tuple[ArmName, ...] = (
@@ -29,4 +29,4 @@ class VersionConfig(StageSection):
     list_length: PositiveInt = 352
     extra_fraction: Fraction = 0.5
     dvc: bool = True
-    remote: Path | str | None = None
+    remote: str | None = None

@@ -1,0 +1,137 @@
+"""Giving finished version stages to DVC.
+
+A stage's arms and evaluation splits are copied to `data/versions/<run>/seed-<s>` and added
+to DVC as one folder, so that a version is one small `.dvc` file, which belongs to Git. DVC
+stores an image once, however many arms and versions share it. They are copies, not links,
+because users of DVC edit and check out that folder, and a stage's folder never changes.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock
+
+from synthdata.errors import VersioningError
+from synthdata.files import replacing_dir
+from synthdata.versioning.dvc import (
+    OWN,
+    configure_remote,
+    make_own_folder,
+    make_repository,
+    run_dvc,
+    write_dvcignore,
+)
+from synthdata.versioning.git import ignoring_rule, stage
+from synthdata.versioning.write import ARMS, EVAL
+
+VERSIONS = Path("data") / "versions"
+
+logger = logging.getLogger(__name__)
+
+
+def publish_versions(
+    out_dirs: Sequence[Path], *, workspace: Path, remote: str | None = None, commit: bool = False
+) -> list[dict[str, Any]]:
+    """Add version stages' data sets to DVC, and store them in a remote.
+
+    Where the workspace is in no DVC repository, it becomes one: with Git if it is in a Git
+    repository that doesn't ignore it, without otherwise. The small files are staged in Git.
+    Under `dvc repro`, which tracks the stage's output itself, nothing is done.
+
+    Args:
+        out_dirs: The stages' folders, `runs/<run>/seed-<s>/version`; one that is a link to
+            another's is skipped. All at once costs as many DVC calls as one.
+        workspace: The folder that gets `data/versions/<run>/seed-<s>` and its `.dvc` file.
+        remote: Folder (relative to the workspace, or absolute), URL, or the name of a remote
+            that is configured; None keeps an embedded one in the workspace.
+        commit: Whether to commit the small files too.
+
+    Returns:
+        For each version, `path` and `dvc_file` relative to the workspace, the folder's `md5`,
+        `remote`, `git` (whether Git is used) and `commit` (a hash, or None); an empty list
+        under `dvc repro`.
+
+    Raises:
+        VersioningError: If DVC or Git is missing or refuses; `out_dirs` are untouched.
+    """
+    if "DVC_STAGE" in os.environ:  # DVC sets it for the commands of its stages
+        logger.info("version: under dvc repro, which tracks the folders itself")
+        return []
+    workspace = workspace.resolve()
+    sources = {
+        VERSIONS / real.parent.parent.name / real.parent.name: real
+        for real in (out_dir.resolve() for out_dir in out_dirs)
+    }
+    make_own_folder(workspace)
+    try:
+        # Repetitions side by side share one repository.
+        with FileLock(workspace / OWN / "dvc.lock"):
+            found = _publish(sources, workspace=workspace, remote=remote, commit=commit)
+    except VersioningError as error:
+        raise VersioningError(
+            f"{error}\nMend that and run the same command again, or set version.dvc=false to "
+            "keep the folders without DVC"
+        ) from None
+    logger.info("version: %s are in DVC", ", ".join(str(path) for path in sources))
+    return found
+
+
+def _publish(
+    sources: Mapping[Path, Path], *, workspace: Path, remote: str | None, commit: bool
+) -> list[dict[str, Any]]:
+    """Publish the stage folders that `sources` gives for paths in the workspace."""
+    dvc_files = {path: path.with_name(f"{path.name}.dvc") for path in sources}
+    root, uses_git = make_repository(workspace)
+    if uses_git:
+        _refuse_ignored(workspace, dvc_files.values())
+    write_dvcignore(root)
+    name = configure_remote(root, workspace, remote)
+    for path, out_dir in sources.items():
+        _copy(out_dir, workspace / path)
+    run_dvc(["add", "--quiet", *map(str, sources)], workspace)
+    run_dvc(["push", "--quiet", "--remote", name, *map(str, dvc_files.values())], workspace)
+    sha = None
+    if uses_git:
+        small = [root / file for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore")]
+        small += [workspace / file for file in dvc_files.values()]
+        small += sorted({workspace / path.parent / ".gitignore" for path in sources})
+        names = ", ".join(path.relative_to(VERSIONS).as_posix() for path in sources)
+        sha = stage(small, workspace, message=f"Version {names}" if commit else "")
+    return [
+        {
+            "path": path.as_posix(),
+            "dvc_file": dvc_file.as_posix(),
+            "md5": yaml.safe_load((workspace / dvc_file).read_text("utf-8"))["outs"][0]["md5"],
+            "remote": name,
+            "git": uses_git,
+            "commit": sha,
+        }
+        for path, dvc_file in dvc_files.items()
+    ]
+
+
+def _refuse_ignored(workspace: Path, dvc_files: Iterable[Path]) -> None:
+    for path in dvc_files:
+        rule = ignoring_rule(workspace / path, workspace)
+        if rule:
+            raise VersioningError(
+                f"{path} belongs to Git, but the rule {rule} ignores it; remove that rule, since "
+                "DVC adds its own for the images"
+            )
+
+
+def _copy(out_dir: Path, target: Path) -> None:
+    for leftover in target.parent.glob(f".tmp-{target.name}-*"):  # of a killed run
+        shutil.rmtree(leftover)
+    with replacing_dir(target) as temporary:
+        for part in (ARMS, EVAL):
+            shutil.copytree(
+                out_dir / part,
+                temporary / part,
+                ignore=shutil.ignore_patterns(".tmp-*", "*.cache"),
+            )

@@ -1,0 +1,152 @@
+"""The arms as data sets on disk, each in YOLO and COCO form with its data card.
+
+```
+arms/<arm>/   images/ labels/ annotations.json manifest.parquet train.txt data.yaml card.*
+eval/<split>/ images/ labels/ annotations.json manifest.parquet
+```
+"""
+
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from synthdata.boxes import xyxy_to_cxcywh
+from synthdata.config.version import ArmName, VersionConfig
+from synthdata.errors import VersioningError
+from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
+from synthdata.manifest import save_dataset
+from synthdata.samples import DetectionDataset, Sample
+from synthdata.versioning.arms import Arm, build_arm
+from synthdata.versioning.cards import Provenance, arm_card, render_card
+
+ARMS = "arms"
+EVAL = "eval"
+TRAIN_LIST = "train.txt"
+_EVALUATION_SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
+
+logger = logging.getLogger(__name__)
+
+
+def write_versions(  # noqa: PLR0913  # each data set has its own part
+    section: VersionConfig,
+    *,
+    prepared: DetectionDataset,
+    generated: DetectionDataset,
+    filtered: DetectionDataset,
+    random_drop: DetectionDataset,
+    out_dir: Path,
+    provenance: Provenance | None = None,
+) -> dict[str, Any]:
+    """Write every arm and the evaluation splits.
+
+    A folder appears under its name only when whole; one that is there is written again,
+    which costs little, since images are hard links.
+
+    Args:
+        section: The arms, their list length and share of extra images.
+        prepared: Real data, all splits.
+        generated: Images of every generator; `generator` names the pool.
+        filtered: What the filter kept of the synthetic pool.
+        random_drop: As many, kept at random.
+        out_dir: The stage's folder.
+        provenance: For the data cards.
+
+    Returns:
+        Metrics: what each arm and evaluation split holds.
+
+    Raises:
+        VersioningError: If an arm has no images, or two images of one arm share an id.
+    """
+    pools: dict[ArmName, DetectionDataset] = {
+        "copy_paste": generated.where(generator="copy_paste"),
+        "synthetic": generated.where(generator="synthetic"),
+        "synthetic_filtered": filtered,
+        "synthetic_random_drop": random_drop,
+    }
+    _remove_leftovers(out_dir)
+    evaluation = {name: _write_split(prepared, name, out_dir) for name in _EVALUATION_SPLITS}
+    cards = {}
+    for name in section.arms:
+        arm = build_arm(name, section, prepared=prepared, pools=pools)
+        card = arm_card(arm, prepared.class_names, section, provenance or Provenance())
+        _write_arm(arm, card, prepared.class_names, out_dir / ARMS / name)
+        logger.info("arm %s: %d images, %d in its list", name, len(arm.images), len(arm.order))
+        cards[name] = card
+    return {"arms": {name: _summary(card) for name, card in cards.items()}, "eval": evaluation}
+
+
+def _summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("num_images", "images_by_origin", "objects_per_class", "training_list")
+    return {name: card[name] for name in names}
+
+
+def _write_arm(arm: Arm, card: dict[str, Any], class_names: tuple[str, ...], folder: Path) -> None:
+    with replacing_dir(folder) as temporary:
+        files = [(image.sample, image.file) for image in arm.images]
+        dataset = _write_images(files, class_names, temporary)
+        lines = [f"./{dataset.samples[i].path.as_posix()}" for i in arm.order]
+        (temporary / TRAIN_LIST).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (temporary / "data.yaml").write_text(_data_yaml(class_names), encoding="utf-8")
+        (temporary / "card.md").write_text(render_card(card), encoding="utf-8")
+        write_json(temporary / "card.json", card)
+
+
+def _write_split(
+    prepared: DetectionDataset, name: Literal["val", "test"], out_dir: Path
+) -> dict[str, int]:
+    split = prepared.split(name)
+    with replacing_dir(out_dir / EVAL / name) as temporary:
+        files = [(sample, split.image_path(sample)) for sample in split]
+        _write_images(files, split.class_names, temporary)
+    return {"num_images": len(split), "num_objects": sum(len(s.annotations) for s in split)}
+
+
+def _write_images(
+    files: Iterable[tuple[Sample, Path]], class_names: tuple[str, ...], root: Path
+) -> DetectionDataset:
+    samples = []
+    for folder in ("images", "labels"):
+        (root / folder).mkdir()
+    for sample, file in files:
+        path = Path("images") / f"{sample.sample_id}{file.suffix}"
+        if (root / path).exists():
+            raise VersioningError(
+                f"two images have the id {sample.sample_id!r} ({file} is one of them); ids must "
+                "differ between real and generated images"
+            )
+        link_or_copy(file, root / path)
+        label = root / "labels" / f"{sample.sample_id}.txt"
+        label.write_text(_yolo_rows(sample), encoding="utf-8")
+        samples.append(replace(sample, path=path, sha256=sample.sha256 or sha256_file(file)))
+    dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
+    save_dataset(dataset)
+    return dataset
+
+
+def _yolo_rows(sample: Sample) -> str:
+    boxes = xyxy_to_cxcywh(sample.annotations.xyxy, width=sample.width, height=sample.height)
+    rows = zip(sample.annotations.class_id, boxes, strict=True)
+    return "".join(f"{i} {' '.join(f'{value:.6f}' for value in box)}\n" for i, box in rows)
+
+
+def _data_yaml(class_names: tuple[str, ...]) -> str:
+    """Return what ultralytics reads.
+
+    There is no `path`, since ultralytics takes a relative one from the working folder; left
+    out, it means the file's own folder, wherever that is moved.
+    """
+    values = {"train": TRAIN_LIST} | {
+        name: f"../../{EVAL}/{name}/images" for name in _EVALUATION_SPLITS
+    }
+    return yaml.safe_dump(values | {"names": dict(enumerate(class_names))}, sort_keys=False)
+
+
+def _remove_leftovers(out_dir: Path) -> None:
+    """Remove what a killed run left of `replacing_dir`."""
+    for path in [*out_dir.glob(f"{ARMS}/.tmp-*"), *out_dir.glob(f"{EVAL}/.tmp-*")]:
+        shutil.rmtree(path)
