@@ -9,6 +9,7 @@ from synthdata.config.layout import LayoutConfig
 from synthdata.errors import DatasetError
 from synthdata.layout import make_layouts, sample_layouts
 from synthdata.layout.geometry import (
+    covered_share,
     nearest_separation,
     overlap_matrix,
     separation_matrix,
@@ -86,6 +87,11 @@ def test_overlap_counts_the_smaller_box() -> None:
     assert overlap_matrix(big, small + 7) == pytest.approx(0.25)
     assert overlap_matrix(big, np.zeros((1, 4), np.float32)) == 0
     assert overlap_matrix(big, np.zeros((0, 4), np.float32)).shape == (1, 0)
+
+
+def test_covered_share_counts_the_box_itself() -> None:
+    boxes = np.array([[0, 0, 10, 10], [2, 2, 4, 4], [50, 50, 60, 60]], np.float32)
+    np.testing.assert_allclose(covered_share(boxes), [0.04, 1, 0])
 
 
 def test_separation_is_along_the_best_axis() -> None:
@@ -191,7 +197,7 @@ def test_clusters_are_kept() -> None:
 
     def pairs(index: int) -> Sample:
         first = rng.uniform(10, 90, (3, 2))
-        corner = np.concatenate([first, first + [11, 0]])
+        corner = np.concatenate([first, first + np.array([11, 0])])
         return sample_of(index, np.hstack([corner, corner + 10]), [0] * 6)
 
     train = dataset_of(*(pairs(i) for i in range(30)))

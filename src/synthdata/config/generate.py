@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthdata.config.base import (
     Device,
@@ -21,7 +21,9 @@ class ControlNetConfig(Section):
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 turns it off.
         controlnet_conditioning_scale: Weight of the layout.
-        scheduler: Sampler.
+        scheduler: Sampler; `own` keeps the pipeline's.
+        render_scale: Images are made this many times larger than their layout and shrunk
+            back; for pretrained models, whose smallest useful size is fixed.
         batch_size: Images at once; changes speed, not images.
         device: `auto` takes a GPU where there is one.
     """
@@ -30,7 +32,8 @@ class ControlNetConfig(Section):
     num_inference_steps: PositiveInt = 16
     guidance_scale: PositiveFloat = 1.5
     controlnet_conditioning_scale: PositiveFloat = 1.0
-    scheduler: Literal["ddim", "dpmsolver++", "unipc"] = "ddim"
+    scheduler: Literal["own", "ddim", "dpmsolver++", "unipc"] = "ddim"
+    render_scale: PositiveFloat = 1.0
     batch_size: PositiveInt = 8
     device: Device = "auto"
 
@@ -41,15 +44,24 @@ class CopyPasteConfig(Section):
     Attributes:
         num_objects: Smallest and largest number of objects pasted an image.
         balance: 0 draws objects as often as they occur, 1 draws each class as often.
-        max_overlap: A pasted box overlaps others at most by this IoU.
-        feather: Width of the soft border, as a fraction of the box.
+        max_overlap: A pasted box and another share at most this part of the smaller one.
+        scale_jitter: Standard deviation of the pasted object's size, of its logarithm.
+        feather: Width of the soft border around the object, as a fraction of half the box.
     """
 
     kind: Literal["copy_paste"]
     num_objects: tuple[PositiveInt, PositiveInt] = (2, 6)
-    balance: Fraction = 0.5
+    balance: Fraction = 0.75
     max_overlap: Fraction = 0.1
+    scale_jitter: Fraction = 0.15
     feather: Fraction = 0.15
+
+    @field_validator("num_objects")
+    @classmethod
+    def _smallest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError(f"num_objects is (smallest, largest), got {list(value)}")
+        return value
 
 
 GeneratorConfig = Annotated[ControlNetConfig | CopyPasteConfig, Field(discriminator="kind")]

@@ -26,15 +26,28 @@ def overlap_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
     Returns:
         `(N, M)` values in [0, 1]; 0 where the smaller box is empty.
     """
-    top_left = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
-    bottom_right = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
-    size = np.clip(bottom_right - top_left, 0, None)
-    intersection = size[..., 0] * size[..., 1]
+    intersection = _intersection_matrix(boxes_a, boxes_b)
     smaller = np.minimum(area(boxes_a)[:, None], area(boxes_b)[None, :])
     overlap: FloatArray = np.divide(
         intersection, smaller, out=np.zeros_like(intersection), where=smaller > 0
     )
     return overlap
+
+
+def covered_share(boxes: FloatArray) -> FloatArray:
+    """Return the largest share of each box that a single other one covers, `(N,)` in [0, 1]."""
+    shared = _intersection_matrix(boxes, boxes)
+    np.fill_diagonal(shared, 0)
+    share: FloatArray = shared.max(axis=1, initial=0) / np.maximum(area(boxes), 1e-9)
+    return share
+
+
+def _intersection_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
+    top_left = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
+    bottom_right = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
+    size = np.clip(bottom_right - top_left, 0, None)
+    product: FloatArray = size[..., 0] * size[..., 1]
+    return product
 
 
 def separation_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
