@@ -73,6 +73,7 @@ def make_own_folder(workspace: Path) -> None:
 
 
 def write_dvcignore(root: Path) -> None:
+    """Add what DVC must not see to `.dvcignore`, where it isn't there yet."""
     path = root / ".dvcignore"
     text = path.read_text("utf-8") if path.is_file() else ""
     missing = [line for line in _DVCIGNORE if line not in text.splitlines()]
