@@ -6,12 +6,57 @@ background. Source: the COCO data format page, object detection.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthdata.boxes import area, xywh_to_xyxy, xyxy_to_xywh
+from synthdata.files import link_or_copy, replacing_dir, write_json
+from synthdata.formats.assemble import assemble
+from synthdata.formats.coco_reader import parse_coco
+from synthdata.formats.export import export_name, guard_target
 from synthdata.samples import Annotations, DetectionDataset
+
+
+def load_coco(root: Path) -> DetectionDataset:
+    """Return the data set in a COCO folder, in either form.
+
+    Raises:
+        DatasetError: With every problem found.
+    """
+    return assemble(parse_coco(root))
+
+
+def save_coco(dataset: DetectionDataset, out_dir: Path, *, official: bool = False) -> None:
+    """Write a data set as a COCO folder, all or nothing; an older one is replaced.
+
+    Args:
+        dataset: Its images are linked where possible, else copied.
+        out_dir: The new folder.
+        official: Write `annotations/instances_<split>.json` beside `<split>/`, instead of
+            `annotations.json` beside `images/`.
+
+    Raises:
+        DatasetError: If `out_dir` is the data set's own folder, or holds it.
+    """
+    guard_target(dataset, out_dir)
+    with replacing_dir(out_dir) as folder:
+        samples = []
+        for sample in dataset:
+            path = Path(sample.split if official else "images") / export_name(sample)
+            link_or_copy(dataset.image_path(sample), folder / path)
+            samples.append(replace(sample, path=path))
+        written = replace(dataset, root=folder, samples=tuple(samples))
+        if not official:
+            write_json(folder / "annotations.json", to_coco(written))
+            return
+        for split in sorted({sample.split for sample in samples}):
+            coco = to_coco(written.split(split))
+            for image in coco["images"]:
+                image["file_name"] = Path(image["file_name"]).name
+            write_json(folder / "annotations" / f"instances_{split}.json", coco)
 
 
 def to_coco(dataset: DetectionDataset) -> dict[str, Any]:
@@ -20,7 +65,8 @@ def to_coco(dataset: DetectionDataset) -> dict[str, Any]:
     `file_name` is the sample's path below `images/`, or the whole path where it lies
     elsewhere; `split` is an extra field that COCO tools ignore.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image_id, sample in enumerate(dataset.samples, start=1):
         images.append(
             {
