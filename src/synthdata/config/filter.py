@@ -2,26 +2,32 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthdata.config.base import Fraction, PositiveFloat, PositiveInt, Section, StageSection
 from synthdata.config.detector import DetectorConfig
 
+EncoderName = Literal["efficientnet-lite0"]
+
 
 class ManifoldFilterConfig(Section):
-    """Scores the share of an image's box crops that lie inside the real crops' manifold.
+    """Scores how far an image's box crops lie inside the real crops' manifold.
 
     Attributes:
+        encoder: What turns crops into features.
         num_neighbors: k of the k-nearest-neighbour balls.
         crop_size: Pixels that a crop is resized to before it is encoded.
-        margin: Context around a box, as a fraction of it.
+        margin: Context on each side of a box, as a fraction of its longer side.
+        min_score: Images below it are rejected, however few are kept then.
         weight: Of this score's rank among the filters' ranks.
     """
 
     kind: Literal["manifold"]
+    encoder: EncoderName = "efficientnet-lite0"
     num_neighbors: PositiveInt = 3
-    crop_size: PositiveInt = 96
+    crop_size: Annotated[int, Field(ge=32)] = 96
     margin: Annotated[float, Field(ge=0)] = 0.2
+    min_score: Fraction = 0.0
     weight: PositiveFloat = 1.0
 
 
@@ -29,20 +35,25 @@ class DetectorFilterConfig(Section):
     """Scores the agreement of a detector trained on the real train split with the layout.
 
     Attributes:
-        iou_threshold: A promised box is found by a detection of its class above it.
+        iou_threshold: A promised box is found by a detection of its class that overlaps it
+            by at least this IoU.
         confidence: Detections below it are ignored.
         detector: The judge; it sees the real train split only.
         steps: Optimizer steps of the judge's training.
         batch_size: Images a step.
+        threads: CPU threads of the judge's training; part of the result.
+        min_score: Images below it are rejected, however few are kept then.
         weight: Of this score's rank among the filters' ranks.
     """
 
     kind: Literal["detector"]
-    iou_threshold: Fraction = 0.5
+    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
     detector: DetectorConfig
     steps: PositiveInt = 300
     batch_size: PositiveInt = 16
+    threads: PositiveInt = 2
+    min_score: Fraction = 0.0
     weight: PositiveFloat = 1.0
 
 
@@ -54,13 +65,22 @@ class FilterConfig(StageSection):
 
     Attributes:
         pool: The generator whose images are filtered.
-        filters: Each writes a score an image; images are ranked by the weighted mean rank.
+        filters: Each writes a score an image; images are ranked, among those that promise
+            the same classes, by the weighted mean rank. A kind occurs once.
         keep_fraction: Share of the pool that is kept; the rest is rejected with a reason.
-        min_coverage: The kept set must cover at least this share of the real manifold that
-            the whole pool covers; else the stage stops and says so.
+        min_coverage: The kept set must cover at least this share of the real crops' manifold
+            that the whole pool covers; else the stage stops and says so.
     """
 
     pool: str = "synthetic"
-    filters: tuple[FilterKind, ...]
+    filters: Annotated[tuple[FilterKind, ...], Field(min_length=1)]
     keep_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
     min_coverage: Fraction = 0.5
+
+    @field_validator("filters")
+    @classmethod
+    def _kinds_differ(cls, filters: tuple[FilterKind, ...]) -> tuple[FilterKind, ...]:
+        kinds = [one.kind for one in filters]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"each filter kind may occur once, got {kinds}")
+        return filters

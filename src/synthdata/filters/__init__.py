@@ -1,1 +1,1 @@
-"""Which generated images are kept: score, then decide."""
+"""Filters: score -> decide, with the scores kept and a reason for each rejection."""

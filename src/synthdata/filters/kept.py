@@ -1,0 +1,67 @@
+"""The filter stage's folder: scores, decisions and the images that any of the sets keeps."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from synthdata.errors import DatasetError
+from synthdata.files import link_or_copy, replacing
+from synthdata.manifest import load_dataset, save_dataset
+from synthdata.samples import DetectionDataset
+
+SCORES: Final = "scores.parquet"
+DECISIONS: Final = "decisions.parquet"
+
+
+def save_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table atomically."""
+    with replacing(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+def save_kept(pool: DetectionDataset, decisions: pd.DataFrame, out_dir: Path) -> None:
+    """Link the images that the filter or its random twin keeps, and write all tables.
+
+    Args:
+        pool: The images.
+        decisions: `sample_id, kept, reason, random_kept`.
+        out_dir: Becomes a data set of these images, with `decisions.parquet`.
+    """
+    wanted = set(decisions.loc[decisions["kept"] | decisions["random_kept"], "sample_id"])
+    samples = []
+    for sample in pool:
+        if sample.sample_id in wanted:
+            path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
+            link_or_copy(pool.image_path(sample), out_dir / path)
+            samples.append(replace(sample, path=path))
+    save_table(decisions, out_dir / DECISIONS)
+    save_dataset(DetectionDataset(out_dir, pool.class_names, tuple(samples)))
+
+
+def load_kept(filter_dir: Path) -> tuple[DetectionDataset, DetectionDataset]:
+    """Return the filtered set and its random twin, both with `filter_dir` as root.
+
+    Raises:
+        DatasetError: If the folder isn't a finished filter stage's.
+    """
+    if not (filter_dir / DECISIONS).is_file():
+        raise DatasetError(
+            f"{filter_dir} must hold {DECISIONS}, as a finished filter stage leaves it; "
+            "run stage filter first"
+        )
+    decisions = pd.read_parquet(filter_dir / DECISIONS)
+    dataset = load_dataset(filter_dir)
+    filtered, random_drop = (
+        replace(
+            dataset,
+            samples=tuple(
+                sample
+                for sample in dataset
+                if sample.sample_id in set(decisions.loc[decisions[column], "sample_id"])
+            ),
+        )
+        for column in ("kept", "random_kept")
+    )
+    return filtered, random_drop

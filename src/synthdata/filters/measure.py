@@ -1,0 +1,96 @@
+"""What the filter stage reports of the pool, the filtered set and its random twin."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synthdata.config.filter import ManifoldFilterConfig
+from synthdata.features.boxes import BoxFeatures
+from synthdata.filters.base import ImageScore
+from synthdata.filters.decide import Decision
+from synthdata.filters.manifold import class_coverage, set_scores
+from synthdata.samples import DetectionDataset
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Features of the real train crops and of the pool's, and how they were made."""
+
+    config: ManifoldFilterConfig
+    encoder: dict[str, str]
+    real: BoxFeatures
+    pool: BoxFeatures
+
+
+def measure(
+    pool: DetectionDataset,
+    scores: Mapping[str, list[ImageScore]],
+    decisions: list[Decision],
+    frame: pd.DataFrame,
+    crops: Crops,
+) -> dict[str, Any]:
+    """Return the stage's metrics.
+
+    Args:
+        pool: The images.
+        scores: By filter, in the pool's order.
+        decisions: In the pool's order.
+        frame: The decisions' table, with the random twin.
+        crops: Features.
+
+    Returns:
+        `num_images`, `mean_score` by filter and `sets` (objects, coverage, manifold scores),
+        each for `pool`, `filtered` and `random_drop`; `rejected_by`; the encoder.
+    """
+    everything = np.ones(len(pool), dtype=bool)
+    sets = {
+        "pool": everything,
+        "filtered": frame["kept"].to_numpy(dtype=bool),
+        "random_drop": frame["random_kept"].to_numpy(dtype=bool),
+    }
+    return {
+        "num_images": {name: int(chosen.sum()) for name, chosen in sets.items()},
+        "rejected_by": dict(Counter(d.rejected_by for d in decisions if not d.kept)),
+        "mean_score": {
+            kind: {name: _mean_score(values, chosen) for name, chosen in sets.items()}
+            for kind, values in scores.items()
+        },
+        "sets": {name: _set_metrics(pool, chosen, crops) for name, chosen in sets.items()},
+        "encoder": crops.encoder,
+        "num_neighbors": crops.config.num_neighbors,
+    }
+
+
+def _mean_score(scores: list[ImageScore], chosen: npt.NDArray[np.bool_]) -> float | None:
+    known = [
+        s.score for s, wanted in zip(scores, chosen, strict=True) if wanted and s.score is not None
+    ]
+    return round(float(np.mean(known)), 6) if known else None
+
+
+def _set_metrics(
+    pool: DetectionDataset, chosen: npt.NDArray[np.bool_], crops: Crops
+) -> dict[str, Any]:
+    generated = crops.pool.select(chosen[crops.pool.image])
+    num_classes = len(pool.class_names)
+    coverage = class_coverage(
+        real=crops.real,
+        generated=generated,
+        num_neighbors=crops.config.num_neighbors,
+        num_classes=num_classes,
+    )
+    objects = np.bincount(generated.class_id, minlength=num_classes).tolist()
+    known = [value for value in coverage if value is not None]
+    return {
+        "objects": dict(zip(pool.class_names, objects, strict=True)),
+        "coverage_by_class": dict(zip(pool.class_names, coverage, strict=True)),
+        "mean_class_coverage": float(np.mean(known)) if known else None,
+        "manifold": set_scores(
+            real=crops.real, generated=generated, num_neighbors=crops.config.num_neighbors
+        ),
+    }

@@ -1,0 +1,134 @@
+"""The filter stage's work: score each image, decide, check the kept set as a whole, write."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any, assert_never
+
+from synthdata.config.filter import DetectorFilterConfig, FilterConfig, ManifoldFilterConfig
+from synthdata.errors import DatasetError
+from synthdata.features import build_encoder
+from synthdata.features.boxes import box_features
+from synthdata.features.cache import FeatureCache
+from synthdata.features.crops import CropSettings
+from synthdata.filters.base import ImageScore, scores_frame
+from synthdata.filters.decide import decide, decisions_frame
+from synthdata.filters.detector import score_by_detector
+from synthdata.filters.kept import SCORES, save_kept, save_table
+from synthdata.filters.manifold import score_by_manifold
+from synthdata.filters.measure import Crops, measure
+from synthdata.samples import DetectionDataset
+
+logger = logging.getLogger(__name__)
+
+
+def filter_pool(
+    section: FilterConfig, *, train: DetectionDataset, pool: DetectionDataset, out_dir: Path
+) -> dict[str, Any]:
+    """Score a pool of images, keep the best, and write scores, decisions and images.
+
+    Features and the judge's training are kept in `out_dir/work` until the stage is done, so
+    that a killed one goes on.
+
+    Args:
+        section: Filters and how much they keep.
+        train: The real train split; nothing else that is real is looked at.
+        pool: The generated images.
+        out_dir: Gets `scores.parquet`, `decisions.parquet` and, as a data set, the images that
+            the filter or its random twin keeps; `load_kept` tells which is which.
+
+    Returns:
+        Metrics: images in and out and by which filter they were rejected, mean scores, and
+        manifold scores and coverage of the pool, the kept set and its random twin.
+
+    Raises:
+        DatasetError: If the train split is empty, or the kept set covers less than
+            `min_coverage` of what the pool covers.
+        ConfigError: If the encoder's packages are missing.
+        TrainingError: If the judge can't be trained.
+    """
+    if len(train) == 0:
+        raise DatasetError("filters need real train images, got none; check prepare.train_images")
+    work_dir = out_dir / "work"
+    crops = _encode_crops(section, train, pool, work_dir)
+    scores, extra = _score(section, train, pool, crops, work_dir)
+    save_table(scores_frame(scores), out_dir / SCORES)
+    decisions = decide(section, pool, scores)
+    frame = decisions_frame(decisions, seed=section.seed)
+    metrics = measure(pool, scores, decisions, frame, crops) | extra
+    _check(section, metrics)
+    save_kept(pool, frame, out_dir)
+    shutil.rmtree(work_dir, ignore_errors=True)
+    return metrics
+
+
+def _encode_crops(
+    section: FilterConfig, train: DetectionDataset, pool: DetectionDataset, work_dir: Path
+) -> Crops:
+    # The kept set is checked on the real crops' manifold whichever filters there are.
+    stated = [one for one in section.filters if isinstance(one, ManifoldFilterConfig)]
+    config = stated[0] if stated else ManifoldFilterConfig(kind="manifold")
+    encoder = build_encoder(config.encoder)
+    crop = CropSettings(config.crop_size, config.margin)
+    cache = FeatureCache(work_dir / "features", encoder, crop)
+    return Crops(
+        config=config,
+        encoder={"name": encoder.name, "weights_sha256": encoder.weights_sha256},
+        real=box_features(train, encoder=encoder, crop=crop, cache=cache),
+        pool=box_features(pool, encoder=encoder, crop=crop, cache=cache),
+    )
+
+
+def _score(
+    section: FilterConfig,
+    train: DetectionDataset,
+    pool: DetectionDataset,
+    crops: Crops,
+    work_dir: Path,
+) -> tuple[dict[str, list[ImageScore]], dict[str, Any]]:
+    """Return each filter's scores, and what else it measured."""
+    scores: dict[str, list[ImageScore]] = {}
+    extra: dict[str, Any] = {}
+    for config in section.filters:
+        match config:
+            case ManifoldFilterConfig():
+                scores[config.kind] = score_by_manifold(
+                    pool,
+                    real=crops.real,
+                    generated=crops.pool,
+                    num_neighbors=config.num_neighbors,
+                )
+            case DetectorFilterConfig():
+                judged = score_by_detector(
+                    config, train=train, pool=pool, seed=section.seed, work_dir=work_dir / "judge"
+                )
+                scores[config.kind] = judged.scores
+                extra["judge_score_on_real_train"] = round(judged.real_score, 6)
+            case _:
+                assert_never(config)
+    return scores, extra
+
+
+def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:
+    """Add `relative_coverage` to the metrics; stop where it is below `min_coverage`."""
+    num_kept, num_pool = (metrics["num_images"][name] for name in ("filtered", "pool"))
+    metrics["relative_coverage"] = None
+    if num_kept == 0:
+        logger.warning(
+            "the filter keeps none of %d images (%s); nothing is put in their place",
+            num_pool,
+            metrics["rejected_by"],
+        )
+        return
+    of_pool = metrics["sets"]["pool"]["mean_class_coverage"]
+    if not of_pool:
+        logger.warning("the pool covers nothing of the real crops' manifold; coverage not checked")
+        return
+    relative = metrics["sets"]["filtered"]["mean_class_coverage"] / of_pool
+    metrics["relative_coverage"] = round(relative, 6)
+    if relative < section.min_coverage:
+        raise DatasetError(
+            f"the {num_kept} kept images cover {relative:.0%} of what all {num_pool} cover of the "
+            f"real crops' manifold, filter.min_coverage asks for {section.min_coverage:.0%}; "
+            "raise filter.keep_fraction, or lower min_coverage to accept less variety"
+        )
