@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from version_pools import ALL_ARMS, Pools
+from version_pools import ALL_ARMS, History, Pools
 
 from builders import CLASS_NAMES, write_dataset
 from synthdata.config.version import VersionConfig
-from synthdata.samples import DetectionDataset
+from synthdata.samples import Annotations, DetectionDataset
+from synthdata.versioning.git import run_git
+from synthdata.versioning.publish import publish_versions
 
 
 def _join(root: Path, *parts: DetectionDataset) -> DetectionDataset:
@@ -54,14 +56,56 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Pools:
     )
 
 
+def _write(pools: Pools, workspace: Path, *, seed: int = 0, **values: object) -> Path:
+    out_dir = workspace / "runs" / "demo" / f"seed-{seed}" / "version"
+    defaults: dict[str, object] = {"seed": seed, "list_length": 16, "arms": ALL_ARMS}
+    pools.write(out_dir, VersionConfig.model_validate(defaults | values))
+    return out_dir
+
+
 @pytest.fixture
 def written(pools: Pools, tmp_path: Path) -> Callable[..., Path]:
     """Write a version stage's folder in a workspace."""
 
-    def write(workspace: Path = tmp_path, seed: int = 0, **values: object) -> Path:
-        out_dir = workspace / "runs" / "demo" / f"seed-{seed}" / "version"
-        defaults: dict[str, object] = {"seed": seed, "list_length": 16, "arms": ALL_ARMS}
-        pools.write(out_dir, VersionConfig.model_validate(defaults | values))
-        return out_dir
+    def write(workspace: Path = tmp_path, **values: object) -> Path:
+        return _write(pools, workspace, **values)  # type: ignore[arg-type]
 
     return write
+
+
+def _make_repository(folder: Path) -> Path:
+    folder.mkdir()
+    run_git(["init", "--quiet"], folder)
+    run_git(["config", "user.name", "test"], folder)
+    run_git(["config", "user.email", "test@example.invalid"], folder)
+    (folder / ".gitignore").write_text("/runs/\n")
+    run_git(["add", ".gitignore"], folder)
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A Git repository without a commit, in which the run folder is ignored."""
+    return _make_repository(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def history(pools: Pools, tmp_path_factory: pytest.TempPathFactory) -> History:
+    folder = _make_repository(tmp_path_factory.mktemp("history") / "project")
+    (folder / "mine.txt").write_text("staged by the user")
+    run_git(["add", "mine.txt"], folder)
+
+    out_dir = _write(pools, folder, arms=("real",))
+    first = publish_versions([out_dir], workspace=folder, commit=True)
+    run_git(["tag", "v1"], folder)
+    (out_dir / "arms" / "real" / "labels.cache").write_bytes(b"as ultralytics leaves it")
+    again = publish_versions([out_dir], workspace=folder, commit=True)
+
+    samples = pools.prepared.samples
+    box = samples[1].annotations
+    moved = replace(samples[1], annotations=Annotations(box.xyxy + 1, box.class_id))
+    fewer = replace(pools.prepared, samples=(samples[0], moved, *samples[3:]))
+    out_dir = _write(replace(pools, prepared=fewer), folder, arms=("real",))
+    changed = publish_versions([out_dir], workspace=folder, commit=True)
+    run_git(["tag", "v2"], folder)
+    return History(folder, (*first, *again, *changed))

@@ -31,3 +31,14 @@ class Pools:
             random_drop=self.random_drop,
             out_dir=out_dir,
         )
+
+
+@dataclass(frozen=True)
+class History:
+    """A repository with the `real` arm at tag `v1` and, one image fewer and one moved, at `v2`.
+
+    `published` is what the first, an unchanged and the changed publication returned.
+    """
+
+    repository: Path
+    published: tuple[dict[str, Any], ...]

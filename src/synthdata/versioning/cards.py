@@ -55,11 +55,13 @@ def read_provenance(inputs: Mapping[str, Path]) -> Provenance:
     }
     source = sections.get("prepare", {}).get("source", {})
     kind = str(source.get("kind", "unknown"))
+    scores = read_json(inputs["filter"] / METRICS) if "filter" in inputs else {}
+    scores.pop("elapsed_s", None)  # the same data must give the same card
     return Provenance(
         dataset=str(source.get("path", kind)),
         licence=_LICENCES.get(kind, _UNKNOWN_LICENCE),
         sections=sections,
-        scores=read_json(inputs["filter"] / METRICS) if "filter" in inputs else {},
+        scores=scores,
     )
 
 
@@ -90,9 +92,7 @@ def arm_card(
             "licence": provenance.licence,
             "generators": generators,
             "generator_config_sha256": sorted({s.config_sha256 for s in samples if s.generator}),
-            "filter": arm.name
-            if arm.name in ("synthetic_filtered", "synthetic_random_drop")
-            else "",
+            "filter": _FILTER_OF_ARM.get(arm.name, ""),
         },
         "config_sha256": sha256_json(sections),
         "config": sections,

@@ -2,6 +2,7 @@
 
 import configparser
 import importlib.util
+import json
 import logging
 import os
 import sys
@@ -16,14 +17,20 @@ REMOTE = "synthdata"
 OWN = Path(".synthdata")
 _EMBEDDED_REMOTE = OWN / "dvc-remote"
 _DVCIGNORE = ("*.cache", f"{OWN}/")  # what ultralytics leaves beside labels; our remote, lock
+_RUN_ALL = """
+import json, sys
+from dvc.cli import main
+sys.exit(next((status for status in map(main, json.loads(sys.argv[1])) if status), 0))
+"""
 
 logger = logging.getLogger(__name__)
 
 
-def run_dvc(arguments: Sequence[str], folder: Path) -> str:
-    """Run a DVC command in `folder` and return what it prints.
+def run_dvc(commands: Sequence[Sequence[str]], folder: Path) -> None:
+    """Run DVC commands in `folder`, one after the other until one fails.
 
-    It sends no usage report and looks for no update, since both go through the network.
+    They share a process, since most of the time of a command is DVC's start. None sends a
+    usage report or looks for an update, since both go through the network.
 
     Raises:
         VersioningError: With DVC's message, or if DVC isn't installed.
@@ -31,7 +38,9 @@ def run_dvc(arguments: Sequence[str], folder: Path) -> str:
     if importlib.util.find_spec("dvc") is None:
         raise VersioningError("DVC isn't installed; install synthdata[versioning]")
     quiet = {"DVC_NO_ANALYTICS": "1", "DVC_DAEMON": "1"}
-    return run_command([sys.executable, "-m", "dvc", *arguments], folder, quiet)
+    shown = " && ".join(" ".join(["dvc", *command]) for command in commands)
+    program = [sys.executable, "-c", _RUN_ALL, json.dumps(commands)]
+    run_command(program, folder, environment=quiet, shown=shown)
 
 
 def dvc_root(workspace: Path) -> Path | None:
@@ -50,20 +59,20 @@ def dvc_root(workspace: Path) -> Path | None:
     return None
 
 
-def make_repository(workspace: Path) -> tuple[Path, bool]:
-    """Return the root of the DVC repository, made where there is none, and if it uses Git."""
+def find_repository(workspace: Path) -> tuple[Path, bool, list[list[str]]]:
+    """Return the root of the DVC repository, if it uses Git, and the commands that make it."""
     top = git_root(workspace)
     root = dvc_root(workspace)
     if root is not None:
         without = _config(root).getboolean("core", "no_scm", fallback=False)
-        return root, top is not None and not without
+        return root, top is not None and not without, []
     if top is None or ignoring_rule(workspace / ".dvc", workspace):
-        run_dvc(["init", "--quiet", "--no-scm"], workspace)
-        logger.warning("%s is a DVC repository now; without Git, which isn't used here", workspace)
-        return workspace, False
-    run_dvc(["init", "--quiet", *(["--subdir"] if workspace != top else [])], workspace)
-    logger.warning("%s is a DVC repository now; its files are staged in Git", workspace)
-    return workspace, True
+        logger.warning(
+            "making %s a DVC repository; Git takes no part, since it doesn't track it", workspace
+        )
+        return workspace, False, [["init", "--no-scm"]]
+    logger.warning("making %s a DVC repository; its files are staged in Git", workspace)
+    return workspace, True, [["init"] if workspace == top else ["init", "--subdir"]]
 
 
 def make_own_folder(workspace: Path) -> None:
@@ -82,19 +91,19 @@ def write_dvcignore(root: Path) -> None:
         write_text(path, start + "\n".join(missing) + "\n")
 
 
-def configure_remote(root: Path, workspace: Path, remote: str | None) -> str:
-    """Return the name of the remote, configured where it isn't yet."""
+def find_remote(root: Path, workspace: Path, remote: str | None) -> tuple[str, list[list[str]]]:
+    """Return the remote's name, and the commands that configure it where it isn't yet."""
     config = _config(root)
     if remote is not None and config.has_section(_section(remote)):
-        return remote
+        return remote, []
     url = str(_EMBEDDED_REMOTE) if remote is None else remote
     # DVC keeps a relative path relative to its config file, so that the workspace can move.
     is_relative = "://" not in url and not Path(url).is_absolute()
     stored = os.path.relpath(workspace / url, root / ".dvc") if is_relative else url
-    if config.get(_section(REMOTE), "url", fallback=None) != stored:
-        default = [] if config.has_option("core", "remote") else ["--default"]
-        run_dvc(["remote", "add", "--quiet", "--force", *default, REMOTE, url], workspace)
-    return REMOTE
+    if config.get(_section(REMOTE), "url", fallback=None) == stored:
+        return REMOTE, []
+    default = [] if config.has_option("core", "remote") else ["--default"]
+    return REMOTE, [["remote", "add", "--force", *default, REMOTE, url]]
 
 
 def _config(root: Path) -> configparser.ConfigParser:

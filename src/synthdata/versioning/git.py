@@ -10,14 +10,15 @@ from synthdata.errors import VersioningError
 
 
 def run_command(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str], folder: Path, *, environment: Mapping[str, str], shown: str
 ) -> str:
     """Run a command in `folder` and return what it prints.
 
     Args:
-        command: Program and arguments; the error names them without the program's folder.
+        command: Program and arguments.
         folder: Where.
         environment: Variables on top of the process's own.
+        shown: What an error calls the command.
 
     Raises:
         VersioningError: With the program's message, if it exits with another status than 0.
@@ -25,13 +26,12 @@ def run_command(
     process = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | (environment or {}),
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
     if process.returncode:
-        shown = " ".join([Path(command[0]).name, *command[1:]])
         message = (process.stderr or process.stdout).strip() or f"status {process.returncode}"
         raise VersioningError(f"`{shown}` failed in {folder}:\n{message}")
     return process.stdout
@@ -43,7 +43,8 @@ def run_git(arguments: Sequence[str], folder: Path) -> str:
     Raises:
         VersioningError: With Git's message.
     """
-    return run_command(["git", *arguments], folder, {"LC_ALL": "C"})
+    command = ["git", *arguments]
+    return run_command(command, folder, environment={"LC_ALL": "C"}, shown=" ".join(command))
 
 
 def git_root(folder: Path) -> Path | None:

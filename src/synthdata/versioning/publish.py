@@ -20,9 +20,9 @@ from synthdata.errors import VersioningError
 from synthdata.files import replacing_dir
 from synthdata.versioning.dvc import (
     OWN,
-    configure_remote,
+    find_remote,
+    find_repository,
     make_own_folder,
-    make_repository,
     run_dvc,
     write_dvcignore,
 )
@@ -86,15 +86,16 @@ def _publish(
 ) -> list[dict[str, Any]]:
     """Publish the stage folders that `sources` gives for paths in the workspace."""
     dvc_files = {path: path.with_name(f"{path.name}.dvc") for path in sources}
-    root, uses_git = make_repository(workspace)
+    root, uses_git, initialise = find_repository(workspace)
     if uses_git:
         _refuse_ignored(workspace, dvc_files.values())
     write_dvcignore(root)
-    name = configure_remote(root, workspace, remote)
+    name, configure = find_remote(root, workspace, remote)
     for path, out_dir in sources.items():
         _copy(out_dir, workspace / path)
-    run_dvc(["add", "--quiet", *map(str, sources)], workspace)
-    run_dvc(["push", "--quiet", "--remote", name, *map(str, dvc_files.values())], workspace)
+    add = ["add", *map(str, sources)]
+    push = ["push", "--remote", name, *map(str, dvc_files.values())]
+    run_dvc([*initialise, *configure, add, push], workspace)
     sha = None
     if uses_git:
         small = [root / file for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore")]

@@ -5,13 +5,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from synthdata.errors import DatasetError, VersioningError
-from synthdata.files import read_json
-from synthdata.formats.coco import annotations_by_image, class_names_of
+from synthdata.formats.coco import load_coco
 from synthdata.manifest import ANNOTATIONS, MANIFEST, load_dataset
-from synthdata.samples import DetectionDataset, Sample
+from synthdata.samples import DetectionDataset
 from synthdata.versioning.dvc import dvc_root, run_dvc
 
 
@@ -45,45 +43,23 @@ def open_version(version: str | Path, *, workspace: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="synthdata-") as temporary:
         target = Path(temporary) / "version"
         inside = Path(os.path.relpath(workspace.resolve() / path, root)).as_posix()
-        get = ["get", "--quiet", "--rev", revision, "--out", str(target), str(root), inside]
-        run_dvc(get, root)
+        run_dvc([["get", "--rev", revision, "--out", str(target), str(root), inside]], root)
         yield target
 
 
 def read_version(folder: Path) -> DetectionDataset:
-    """Return the data set in a folder with `annotations.json` (COCO) and `images/`.
+    """Return the data set in a stage's folder, an arm's, or any COCO folder.
 
     Raises:
-        DatasetError: If there is none, or it can't be read.
+        DatasetError: If there is none, or it can't be read, with every problem found.
     """
     if (folder / MANIFEST).is_file():
         return load_dataset(folder)
-    if not (folder / ANNOTATIONS).is_file():
-        inside = sorted(path.parent for path in folder.glob(f"**/{ANNOTATIONS}"))
-        hint = ", ".join(path.relative_to(folder).as_posix() for path in inside[:8])
-        raise DatasetError(
-            f"{folder} must hold {ANNOTATIONS} and images/"
-            + (f"; name one of the data sets in it: {hint}" if inside else "")
-        )
-    try:
-        return _from_coco(folder, read_json(folder / ANNOTATIONS))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(f"{folder / ANNOTATIONS} isn't COCO JSON: {error!r}") from error
-
-
-def _from_coco(folder: Path, coco: dict[str, Any]) -> DetectionDataset:
-    by_image = annotations_by_image(coco)
-    return DetectionDataset(
-        root=folder,
-        class_names=class_names_of(coco),
-        samples=tuple(
-            Sample(
-                sample_id=Path(image["file_name"]).with_suffix("").as_posix(),
-                path=Path("images") / image["file_name"],
-                width=image["width"],
-                height=image["height"],
-                annotations=by_image[image["id"]],
-            )
-            for image in coco["images"]
-        ),
+    if (folder / ANNOTATIONS).is_file() or (folder / "annotations").is_dir():
+        return load_coco(folder)
+    inside = sorted(path.parent for path in folder.glob(f"**/{ANNOTATIONS}"))
+    hint = ", ".join(path.relative_to(folder).as_posix() for path in inside[:8])
+    raise DatasetError(
+        f"{folder} must hold {MANIFEST}, or COCO's {ANNOTATIONS} and images/"
+        + (f"; name one of the data sets in it: {hint}" if inside else "")
     )

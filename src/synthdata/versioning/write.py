@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import yaml
 
-from synthdata.boxes import xyxy_to_cxcywh
 from synthdata.config.version import ArmName, VersionConfig
 from synthdata.errors import VersioningError
 from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
+from synthdata.formats.yolo import label_text
 from synthdata.manifest import save_dataset
 from synthdata.samples import DetectionDataset, Sample
 from synthdata.versioning.arms import Arm, build_arm
@@ -121,17 +121,11 @@ def _write_images(
             )
         link_or_copy(file, root / path)
         label = root / "labels" / f"{sample.sample_id}.txt"
-        label.write_text(_yolo_rows(sample), encoding="utf-8")
+        label.write_text(label_text(sample), encoding="utf-8")
         samples.append(replace(sample, path=path, sha256=sample.sha256 or sha256_file(file)))
     dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
     save_dataset(dataset)
     return dataset
-
-
-def _yolo_rows(sample: Sample) -> str:
-    boxes = xyxy_to_cxcywh(sample.annotations.xyxy, width=sample.width, height=sample.height)
-    rows = zip(sample.annotations.class_id, boxes, strict=True)
-    return "".join(f"{i} {' '.join(f'{value:.6f}' for value in box)}\n" for i, box in rows)
 
 
 def _data_yaml(class_names: tuple[str, ...]) -> str:
@@ -140,10 +134,10 @@ def _data_yaml(class_names: tuple[str, ...]) -> str:
     There is no `path`, since ultralytics takes a relative one from the working folder; left
     out, it means the file's own folder, wherever that is moved.
     """
-    values = {"train": TRAIN_LIST} | {
-        name: f"../../{EVAL}/{name}/images" for name in _EVALUATION_SPLITS
-    }
-    return yaml.safe_dump(values | {"names": dict(enumerate(class_names))}, sort_keys=False)
+    values: dict[str, Any] = {"train": TRAIN_LIST}
+    values |= {name: f"../../{EVAL}/{name}/images" for name in _EVALUATION_SPLITS}
+    values["names"] = dict(enumerate(class_names))
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _remove_leftovers(out_dir: Path) -> None:
