@@ -12,10 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _LONG_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -59,9 +68,7 @@ def read_header(path: Path) -> ImageHeader:
         ImageFileError: If it is missing, no image, or larger than PIL's limit.
     """
     with _opened(path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation not in range(1, 9) or image.format == "TIFF":  # PIL turns TIFFs itself
-            orientation = 1
+        orientation = _orientation(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
     return ImageHeader(width, height, orientation)
 
@@ -76,8 +83,18 @@ def read_rgb(path: Path) -> Image.Image:
         ImageFileError: If it is missing, no image, truncated, or larger than PIL's limit.
     """
     with _opened(path) as image:
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        turn = _TURNS.get(_orientation(image))
+        rgb = _to_rgb(image)
+        return rgb if turn is None else rgb.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8, of an image not yet decoded."""
+    # PIL turns TIFFs itself, and would decode a whole PNG to look for EXIF data at its end.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in _TURNS else 1
 
 
 @contextmanager

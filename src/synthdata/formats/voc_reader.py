@@ -35,7 +35,7 @@ def parse_voc(root: Path, *, class_names: tuple[str, ...] = ()) -> RawDataset:
         stem: tree for stem, path in labels.items() if (tree := _parse_xml(raw, path)) is not None
     }
     for stem in sorted(set(labels) - set(images)):
-        _find_named(raw, labels[stem], trees.get(stem), images)
+        _find_named(raw, trees.get(stem), labels[stem], images=images, labels=labels)
     if not images:
         raw.error("no_images", _IMAGES, f"expected images in {_IMAGES}/, found none")
     raw.class_names = raw.class_names or _found_classes(trees.values())
@@ -92,9 +92,14 @@ def _parse_xml(raw: RawDataset, path: Path) -> etree._Element | None:
 
 
 def _find_named(
-    raw: RawDataset, label: Path, tree: etree._Element | None, images: dict[str, Path]
+    raw: RawDataset,
+    tree: etree._Element | None,
+    label: Path,
+    *,
+    images: dict[str, Path],
+    labels: dict[str, Path],
 ) -> None:
-    """Add the image that a label names in `filename`, where none has the label's own name."""
+    """Give a label whose name no image has the image that it names in `filename`."""
     element = None if tree is None else tree.find("filename")
     named = "" if element is None else (element.text or "").strip()
     line = None if element is None else element.sourceline
@@ -102,8 +107,8 @@ def _find_named(
         path = raw.inside(named, base=_IMAGES, file=label.as_posix(), line=line)
         if path is None:
             return
-        if (raw.root / path).is_file() and path not in images.values():
-            images[label.stem] = path
+        if images.get(path.stem) == path and path.stem not in labels:
+            images[label.stem] = images.pop(path.stem)
             return
     raw.error(
         "label_without_image",
