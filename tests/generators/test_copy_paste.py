@@ -7,6 +7,7 @@ from PIL import Image
 from synthdata.config.generate import CopyPasteConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.copy_paste import CopyPasteGenerator
+from synthdata.generators.pasting import soft_mask
 from synthdata.layout.geometry import overlap_matrix
 from synthdata.samples import (
     Annotations,
@@ -160,3 +161,18 @@ def test_no_object_to_paste_is_an_error(train: DetectionDataset) -> None:
 def test_reversed_range_is_refused() -> None:
     with pytest.raises(ValueError, match="smallest, largest"):
         CopyPasteConfig(kind="copy_paste", num_objects=(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("shape", "corner", "share"), [("ellipse", 0.0, np.pi / 4), ("box", 1.0, 1.0)]
+)
+def test_mask_is_opaque_on_the_object(shape: str, corner: float, share: float) -> None:
+    inner = np.array([10, 5, 70, 45], np.float32)
+    hard = soft_mask((50, 80), inner, shape=shape, feather=0.0)  # type: ignore[arg-type]
+    assert hard[5, 10] == corner
+    assert hard[25, 40] == 1
+    assert hard.sum() == pytest.approx(share * 60 * 40, rel=0.02)
+    soft = soft_mask((50, 80), inner, shape=shape, feather=0.2)  # type: ignore[arg-type]
+    assert ((soft > 0) & (soft < 1)).any()
+    assert (soft >= hard).all()
+    assert soft[25, 0] == 0

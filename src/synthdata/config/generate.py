@@ -46,7 +46,9 @@ class CopyPasteConfig(Section):
         balance: 0 draws objects as often as they occur, 1 draws each class as often.
         max_overlap: A pasted box and another share at most this part of the smaller one.
         scale_jitter: Standard deviation of the pasted object's size, of its logarithm.
-        feather: Width of the soft border around the object, as a fraction of half the box.
+        flip_lr: Probability that a pasted object is flipped left to right.
+        mask: What of a box is pasted: the `ellipse` inside it, for round objects, or all of it.
+        feather: Width of the soft border around that, as a fraction of half the box.
     """
 
     kind: Literal["copy_paste"]
@@ -54,6 +56,8 @@ class CopyPasteConfig(Section):
     balance: Fraction = 0.75
     max_overlap: Fraction = 0.1
     scale_jitter: Fraction = 0.15
+    flip_lr: Fraction = 0.5
+    mask: Literal["ellipse", "box"] = "ellipse"
     feather: Fraction = 0.15
 
     @field_validator("num_objects")

@@ -2,7 +2,8 @@
 
 The free baseline that an image generator has to beat. After "Simple Copy-Paste is a Strong
 Data Augmentation Method" (Ghiasi et al. 2021), with boxes instead of masks: what lies in the
-ellipse inside an object's box is pasted, with a soft border of its surroundings.
+ellipse inside an object's box (or in all of it) is pasted, with a soft border of its
+surroundings.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from PIL import Image
 from synthdata.boxes import FloatArray
 from synthdata.config.generate import CopyPasteConfig
 from synthdata.errors import GenerationError
-from synthdata.generators.pasting import paste
+from synthdata.generators.pasting import paste, soft_mask
 from synthdata.layout.geometry import covered_share, overlap_matrix, touched_edges
 from synthdata.samples import (
     Annotations,
@@ -97,7 +98,10 @@ class CopyPasteGenerator:
             corner = self._find_room(inner, xyxy, canvas.shape[:2], rng)
             if corner is None:
                 continue
-            paste(canvas, crop, corner, inner, feather=self._config.feather)
+            alpha = soft_mask(
+                crop.shape[:2], inner, shape=self._config.mask, feather=self._config.feather
+            )
+            paste(canvas, crop, corner, alpha)
             xyxy = np.vstack([xyxy, inner + np.tile(corner, 2).astype(np.float32)])
             class_id = np.append(class_id, donor.class_id)
         return canvas, Annotations(xyxy, class_id)
@@ -127,7 +131,7 @@ class CopyPasteGenerator:
             y2 + border_y + pad,
         )
         crop = np.asarray(padded.resize(size, Image.Resampling.LANCZOS, box=source))
-        if rng.random() < 0.5:
+        if rng.random() < self._config.flip_lr:
             crop = crop[:, ::-1]
         scale_x, scale_y = size[0] / full_w, size[1] / full_h
         inner = np.array(
