@@ -5,9 +5,9 @@ set in both YOLO form (`data.yaml`, `train.txt` with repeats, `images/`, `labels
 (`annotations.json`). Out come, each under its final name only when whole,
 
 - `weights.pt`: the last epoch's weights; never chosen by a score on val or test,
-- `losses.csv`: `epoch` and a column a loss,
-- `training.json`: `steps` (optimizer steps really made), `seconds`, `num_images`,
-  `num_parameters`; written last, so that a job with it is trained,
+- `losses.csv`: `epoch` (from 1) and a column a loss, such as `box`, `cls`, `dfl`,
+- `training.json`: `steps` (optimizer steps really made), `seconds`, `cpu_seconds`, `num_images`,
+  `num_parameters`, `device`, `versions`; written last, so that a job with it is trained,
 - `predictions-<target>.json`: COCO results for each target set.
 
 A worker does what is missing: it trains where there is no `training.json`, then predicts each
@@ -24,7 +24,8 @@ from synthdata.config.base import Device
 from synthdata.files import read_json, write_json
 
 JOB = "job.json"
-DATA = "scratch/data"
+SCRATCH = "scratch"
+DATA = f"{SCRATCH}/data"
 WEIGHTS = "weights.pt"
 LOSSES = "losses.csv"
 TRAINING = "training.json"
@@ -36,29 +37,40 @@ def predictions_path(job_dir: Path, target: str) -> Path:
 
 
 @dataclass(frozen=True)
+class TrainSettings:
+    """How a detector is trained, beyond its own config.
+
+    Attributes:
+        epochs: Passes over the training list.
+        batch_size: Images a step; divides the list's length.
+        seed: In [0, 2**31).
+        threads: CPU threads.
+        device: `auto` takes a GPU where there is one.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+    threads: int = 1
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """What a worker is given.
 
     Attributes:
         key: Digest of all that decides the weights.
         detector: The detector's config, as JSON.
-        epochs: Passes over the training list.
-        batch_size: Images a step.
-        seed: In [0, 2**31).
-        threads: CPU threads.
-        device: Where to train; `auto` takes a GPU where there is one.
+        settings: How it is trained.
         targets: Target set to its images' paths, relative to the job folder; image `i` gets
             the COCO image id `i + 1`.
-        target_keys: Target set to the digest of its images.
+        target_keys: Target set to the digest of its images; earlier sets too.
     """
 
     key: str
     detector: Mapping[str, Any]
-    epochs: int
-    batch_size: int
-    seed: int
-    threads: int
-    device: Device
+    settings: TrainSettings
     targets: Mapping[str, list[str]]
     target_keys: Mapping[str, str]
 
@@ -69,7 +81,8 @@ class TrainJob:
     @classmethod
     def load(cls, job_dir: Path) -> Self:
         """Return the job that `save` wrote."""
-        return cls(**read_json(job_dir / JOB))
+        values = read_json(job_dir / JOB)
+        return cls(**values | {"settings": TrainSettings(**values["settings"])})
 
 
 class Detector(Protocol):

@@ -1,53 +1,30 @@
 """Prepares job folders, runs what is missing in them, and reads the results back."""
 
-import hashlib
 import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import yaml
-
-from synthdata.boxes import xyxy_to_cxcywh
-from synthdata.config.base import Device
 from synthdata.config.detector import DetectorConfig
 from synthdata.detections import Detections, from_coco_results
 from synthdata.detectors.base import (
     DATA,
     JOB,
+    SCRATCH,
     TRAINING,
     Detector,
     TrainJob,
+    TrainSettings,
     predictions_path,
 )
+from synthdata.detectors.job_data import target_key, training_key, write_training_data
 from synthdata.detectors.ultralytics import UltralyticsDetector
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
-from synthdata.files import link_or_copy, read_json, sha256_file, sha256_json, write_json
-from synthdata.formats.coco import to_coco
+from synthdata.files import read_json
 from synthdata.samples import DetectionDataset, Sample
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How a detector is trained, beyond its own config.
-
-    Attributes:
-        epochs: Passes over the training list.
-        batch_size: Images a step; divides the list's length.
-        seed: In [0, 2**31).
-        threads: CPU threads.
-        device: `auto` takes a GPU where there is one.
-    """
-
-    epochs: int
-    batch_size: int
-    seed: int
-    threads: int = 1
-    device: Device = "auto"
 
 
 def build_detector(config: DetectorConfig) -> Detector:
@@ -90,23 +67,20 @@ def prepare_job(
             f"{settings.batch_size} images, got {len(train)}"
         )
     job = TrainJob(
-        key=_training_key(config, settings, train, dataset),
+        key=training_key(config, settings, train, dataset),
         detector=config.model_dump(mode="json"),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        threads=settings.threads,
-        device=settings.device,
+        settings=settings,
         targets={name: _relative_paths(target, job_dir) for name, target in targets.items()},
-        target_keys={name: _target_key(target) for name, target in targets.items()},
+        target_keys={name: target_key(target) for name, target in targets.items()},
     )
-    _drop_stale(job, job_dir)
+    earlier_keys = _drop_stale(job, job_dir)
+    job = replace(job, target_keys={**earlier_keys, **job.target_keys})
     trained = (job_dir / TRAINING).is_file()
     if trained and all(predictions_path(job_dir, name).is_file() for name in targets):
         return None
-    shutil.rmtree(job_dir / "scratch", ignore_errors=True)
+    shutil.rmtree(job_dir / SCRATCH, ignore_errors=True)
     if not trained:
-        _write_data(job_dir / DATA, train, dataset)
+        write_training_data(job_dir / DATA, train, dataset)
     job.save(job_dir)
     detector = build_detector(config)
     return WorkerCall(detector.worker, job_dir, detector.environment(job, job_dir))
@@ -171,86 +145,19 @@ def train_and_predict(  # noqa: PLR0913  # a call a reader should see whole
     return read_predictions(out_dir, "targets", num_images=len(targets))
 
 
-def _training_key(
-    config: DetectorConfig,
-    settings: TrainSettings,
-    train: Sequence[Sample],
-    dataset: DetectionDataset,
-) -> str:
-    unique = {sample.sample_id: sample for sample in train}
-    images = {
-        name: [_image_sha256(dataset, sample), *_annotation_values(sample)]
-        for name, sample in unique.items()
-    }
-    return sha256_json(
-        [
-            config.model_dump(mode="json"),
-            [settings.epochs, settings.batch_size, settings.seed],
-            [settings.threads, settings.device],
-            dataset.class_names,
-            [sample.sample_id for sample in train],
-            images,
-        ]
-    )
-
-
-def _target_key(target: DetectionDataset) -> str:
-    return sha256_json([_image_sha256(target, sample) for sample in target])
-
-
-def _image_sha256(dataset: DetectionDataset, sample: Sample) -> str:
-    return sample.sha256 or sha256_file(dataset.image_path(sample))
-
-
-def _annotation_values(sample: Sample) -> list[str]:
-    arrays: list[np.ndarray] = [sample.annotations.xyxy, sample.annotations.class_id]  # type: ignore[type-arg]
-    return [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
-
-
 def _relative_paths(dataset: DetectionDataset, job_dir: Path) -> list[str]:
     return [
         Path(os.path.relpath(dataset.image_path(sample), job_dir)).as_posix() for sample in dataset
     ]
 
 
-def _drop_stale(job: TrainJob, job_dir: Path) -> None:
-    """Remove what another job left in the folder."""
-    if not (job_dir / JOB).is_file():
+def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
+    """Remove what another job left in the folder; return the keys of the targets kept."""
+    earlier = TrainJob.load(job_dir) if (job_dir / JOB).is_file() else None
+    if earlier is None or earlier.key != job.key:
         shutil.rmtree(job_dir, ignore_errors=True)
-        return
-    earlier = TrainJob.load(job_dir)
-    if earlier.key != job.key:
-        shutil.rmtree(job_dir)
-        return
+        return {}
     for name, key in job.target_keys.items():
         if earlier.target_keys.get(name) != key:
             predictions_path(job_dir, name).unlink(missing_ok=True)
-
-
-def _write_data(data_dir: Path, train: Sequence[Sample], dataset: DetectionDataset) -> None:
-    """Write the training data in YOLO and COCO form; images are hard links."""
-    unique = {sample.sample_id: sample for sample in train}
-    renamed = []
-    for sample in unique.values():
-        path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
-        link_or_copy(dataset.image_path(sample), data_dir / path)
-        label = data_dir / "labels" / f"{sample.sample_id}.txt"
-        label.parent.mkdir(exist_ok=True)
-        label.write_text(_yolo_rows(sample), encoding="utf-8")
-        renamed.append(replace(sample, path=path))
-    name_of = {sample.sample_id: sample.path.as_posix() for sample in renamed}
-    lines = [f"./{name_of[sample.sample_id]}\n" for sample in train]
-    (data_dir / "train.txt").write_text("".join(lines), encoding="utf-8")
-    names = dict(enumerate(dataset.class_names))
-    description = {"train": "train.txt", "val": "train.txt", "names": names}
-    (data_dir / "data.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
-    local = replace(dataset, root=data_dir, samples=tuple(renamed))
-    write_json(data_dir / "annotations.json", to_coco(local))
-
-
-def _yolo_rows(sample: Sample) -> str:
-    boxes = xyxy_to_cxcywh(sample.annotations.xyxy, width=sample.width, height=sample.height)
-    return "".join(
-        f"{class_id} {' '.join(f'{value:.6f}' for value in box)}\n"
-        for class_id, box in zip(sample.annotations.class_id, boxes, strict=True)
-    )
+    return earlier.target_keys

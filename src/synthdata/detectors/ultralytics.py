@@ -5,8 +5,13 @@ ultralytics is AGPL-3.0; synthdata never imports it here, and talks to it throug
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from synthdata.detectors.base import TrainJob
+from synthdata.config.detector import UltralyticsConfig
+from synthdata.detectors.base import SCRATCH, TrainJob
+
+_WARMUP_FRACTION = 0.1
+_LOADER_WORKERS = 2  # on a GPU; on a CPU ultralytics loads images in the process itself
 
 
 class UltralyticsDetector:
@@ -16,15 +21,55 @@ class UltralyticsDetector:
 
     def environment(self, job: TrainJob, job_dir: Path) -> Mapping[str, str]:
         """Return what keeps ultralytics offline, in its folder and on its threads."""
-        threads = str(job.threads)
+        threads = str(job.settings.threads)
         return {
             # Unset, ultralytics sets it to 1 when it is imported before torch.
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             "YOLO_OFFLINE": "true",
             "YOLO_AUTOINSTALL": "false",
-            "YOLO_CONFIG_DIR": str((job_dir / "scratch").absolute()),
+            "YOLO_CONFIG_DIR": str((job_dir / SCRATCH).absolute()),
             "NO_ALBUMENTATIONS_UPDATE": "1",
             "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
             "MPLBACKEND": "Agg",
         }
+
+
+def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[str, Any]:
+    """Return ultralytics' training settings, so that none is left to its default by chance.
+
+    One optimizer step a batch (`nbs` equals the batch), the learning rate falling linearly to a
+    hundredth after a warm-up over a tenth of the training, and no augmentation but what the
+    config names.
+    """
+    none = dict.fromkeys(
+        ("hsv_h", "hsv_s", "hsv_v", "degrees", "shear", "perspective", "bgr", "mixup", "cutmix",
+         "copy_paste", "multi_scale"), 0.0,
+    )  # fmt: skip
+    off = dict.fromkeys(("amp", "cache", "plots", "rect", "save", "val"), False)
+    return {
+        **none,
+        **off,
+        "imgsz": config.image_size,
+        "epochs": settings.epochs,
+        "batch": settings.batch_size,
+        "nbs": settings.batch_size,
+        "optimizer": "AdamW",
+        "lr0": config.learning_rate,
+        "lrf": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "warmup_epochs": _WARMUP_FRACTION * settings.epochs,
+        "warmup_bias_lr": 0.0,
+        "warmup_momentum": 0.9,
+        "fliplr": config.flip_lr,
+        "flipud": config.flip_ud,
+        "scale": config.scale,
+        "translate": config.translate,
+        "mosaic": config.mosaic,
+        "close_mosaic": 0,
+        "seed": settings.seed,
+        "deterministic": True,
+        "patience": 0,
+        "workers": _LOADER_WORKERS,
+    }

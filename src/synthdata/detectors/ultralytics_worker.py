@@ -8,6 +8,7 @@ and the batch accumulation are stated, validation is left out (the last weights 
 no score chooses them), and nothing reaches for the network.
 """
 
+import csv
 import shutil
 import sys
 import time
@@ -17,36 +18,40 @@ from typing import Any
 
 # torch first: ultralytics would set its number of threads otherwise.
 import torch
+import ultralytics
 import yaml
+from matplotlib import get_data_path
+from ultralytics.data.augment import Albumentations
+from ultralytics.models.yolo.detect import DetectionTrainer
 
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.detections import Detections, to_coco_results
 from synthdata.detectors.base import (
     DATA,
     LOSSES,
+    SCRATCH,
     TRAINING,
     WEIGHTS,
     TrainJob,
     predictions_path,
 )
+from synthdata.detectors.ultralytics import stated_settings
 from synthdata.detectors.workers import end_with_parent
 from synthdata.errors import TrainingError
 from synthdata.files import replacing, write_json
 
-WARMUP_FRACTION = 0.1
 MIN_CONFIDENCE = 0.001
 MAX_DETECTIONS = 300
-_LOADER_WORKERS = 2  # on a GPU; ultralytics loads in the process itself on a CPU
 
 
 def main(job_dir: Path) -> None:
     """Do what is missing in a job's folder."""
     job = TrainJob.load(job_dir)
-    torch.set_num_threads(job.threads)
-    torch.set_flush_denormal(True)
     config = UltralyticsConfig.model_validate(job.detector)
-    device = "0" if job.device != "cpu" and torch.cuda.is_available() else "cpu"
-    _keep_offline(job_dir / "scratch")
+    torch.set_num_threads(job.settings.threads)
+    torch.set_flush_denormal(True)
+    device = "0" if job.settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    _keep_offline(job_dir / SCRATCH)
     if not (job_dir / TRAINING).is_file():
         _train(config, job, job_dir, device)
     for target, images in job.targets.items():
@@ -54,148 +59,131 @@ def main(job_dir: Path) -> None:
         if not path.is_file():
             found = _predict(config, job_dir, images, device)
             write_json(path, to_coco_results(found))
-    shutil.rmtree(job_dir / "scratch")
+    shutil.rmtree(job_dir / SCRATCH)
 
 
 def _keep_offline(config_dir: Path) -> None:
     """Turn off ultralytics' integrations and put a font where it would download one to."""
-    from matplotlib import get_data_path
-    from ultralytics import settings
-
     integrations = ("sync", "dvc", "mlflow", "comet", "clearml", "raytune", "tensorboard", "wandb")
-    settings.update({name: False for name in integrations if name in settings})
+    known = ultralytics.settings
+    known.update({name: False for name in integrations if name in known})
     font = config_dir / "Ultralytics" / "Arial.ttf"
     font.unlink(missing_ok=True)
     font.symlink_to(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
 
 
+class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
+    """Counts the optimizer steps really made, and never validates."""
+
+    num_steps = 0
+
+    def optimizer_step(self) -> None:
+        """Make a step and count it."""
+        super().optimizer_step()
+        self.num_steps += 1
+
+    def validate(self) -> tuple[dict[str, float], float]:
+        """Return nothing measured; ultralytics would validate after the last epoch."""
+        return {}, 0.0
+
+
 def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str) -> None:
-    from ultralytics.data.augment import Albumentations
-    from ultralytics.models.yolo.detect import DetectionTrainer
-
-    class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
-        """Counts optimizer steps, seeds albumentations and never validates."""
-
-        num_steps = 0
-
-        def optimizer_step(self) -> None:
-            super().optimizer_step()
-            self.num_steps += 1
-
-        def validate(self) -> tuple[dict[str, float], float]:
-            return {}, 0.0
-
-    def seed_albumentations(trainer: Trainer) -> None:
-        # ultralytics leaves albumentations' own generator to the operating system's entropy,
-        # and goes on without a policy that it can't build.
-        for transform in trainer.train_loader.dataset.transforms.transforms:
-            if isinstance(transform, Albumentations):
-                if len(transform.transform.transforms) != len(config.augmentations):
-                    raise TrainingError("ultralytics didn't take the albumentations policy")
-                transform.transform.set_random_seed(job.seed)
-
-    scratch = job_dir / "scratch"
+    scratch = job_dir / SCRATCH
     trainer = Trainer(
         overrides={
-            **_stated(config),
+            **stated_settings(config, job.settings),
+            "augmentations": _policy(config),
             "model": _model(config.model, scratch),
             "data": str(job_dir / DATA / "data.yaml"),
-            "epochs": job.epochs,
-            "batch": job.batch_size,
-            "nbs": job.batch_size,
-            "warmup_epochs": WARMUP_FRACTION * job.epochs,
-            "seed": job.seed,
             "device": device,
             "project": str(scratch),
             "name": "run",
             "exist_ok": True,
         }
     )
-    trainer.add_callback("on_train_start", seed_albumentations)
-    start = time.perf_counter()
+    trainer.add_callback("on_train_start", _seed_albumentations)
+    trainer.add_callback("on_train_start", _speed_up)
+    start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
-    seconds = time.perf_counter() - start
-    steps = len(trainer.train_loader) * job.epochs
-    if trainer.num_steps != steps:
-        raise TrainingError(
-            f"expected {steps} optimizer steps, ultralytics made {trainer.num_steps}"
-        )
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    expected = len(trainer.train_loader) * job.settings.epochs
+    if trainer.num_steps != expected:
+        raise TrainingError(f"expected {expected} optimizer steps, got {trainer.num_steps}")
     with replacing(job_dir / WEIGHTS) as temporary:
         shutil.copyfile(trainer.last, temporary)
-    with replacing(job_dir / LOSSES) as temporary:
-        shutil.copyfile(trainer.csv, temporary)
-    write_json(
-        job_dir / TRAINING,
-        {
-            "steps": trainer.num_steps,
-            "seconds": round(seconds, 3),
-            "num_images": len(trainer.train_loader.dataset),
-            "num_parameters": sum(p.numel() for p in trainer.model.parameters()),
-            "device": device,
-        },
-    )
+    _copy_losses(trainer.csv, job_dir / LOSSES)
+    training = {
+        "steps": trainer.num_steps,
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu_seconds, 3),
+        "num_images": len(trainer.train_loader.dataset),
+        "num_parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "device": device,
+        "versions": {"torch": str(torch.__version__), "ultralytics": ultralytics.__version__},
+    }
+    write_json(job_dir / TRAINING, training)
 
 
-def _stated(config: UltralyticsConfig) -> dict[str, Any]:
-    """Return every setting that is the same for all jobs of a config."""
-    import albumentations as A
+def _copy_losses(results: Path, path: Path) -> None:
+    """Keep the epoch and the losses of ultralytics' table, under plain names."""
+    with results.open(newline="") as source:
+        rows = list(csv.DictReader(source))
+    names = {key: key.removeprefix("train/").removesuffix("_loss") for key in rows[0]}
+    kept = [key for key in names if key == "epoch" or key.startswith("train/")]
+    with replacing(path) as temporary, temporary.open("w", newline="") as target:
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow([names[key] for key in kept])
+        writer.writerows([row[key] for key in kept] for row in rows)
+
+
+def _policy(config: UltralyticsConfig) -> list[Any]:
+    """Return the albumentations transforms that the config names.
+
+    Raises:
+        UserWarning: If an argument is wrong, of which albumentations only warns.
+    """
+    import albumentations
 
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # albumentations only warns of a wrong argument
-        policy = [
-            getattr(A, name)(**arguments)
+        warnings.simplefilter("error")
+        return [
+            getattr(albumentations, name)(**arguments)
             for entry in config.augmentations
             for name, arguments in entry.items()
         ]
-    return {
-        "imgsz": config.image_size,
-        "optimizer": "AdamW",
-        "lr0": config.learning_rate,
-        "lrf": 0.01,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "warmup_bias_lr": 0.0,
-        "warmup_momentum": 0.9,
-        "augmentations": policy,
-        "fliplr": config.flip_lr,
-        "flipud": config.flip_ud,
-        "scale": config.scale,
-        "translate": config.translate,
-        "mosaic": config.mosaic,
-        "close_mosaic": 0,
-        "hsv_h": 0.0,
-        "hsv_s": 0.0,
-        "hsv_v": 0.0,
-        "degrees": 0.0,
-        "shear": 0.0,
-        "perspective": 0.0,
-        "bgr": 0.0,
-        "mixup": 0.0,
-        "cutmix": 0.0,
-        "copy_paste": 0.0,
-        "multi_scale": 0.0,
-        "amp": False,
-        "cache": False,
-        "deterministic": True,
-        "patience": 0,
-        "plots": False,
-        "rect": False,
-        "save": False,
-        "val": False,
-        "workers": _LOADER_WORKERS,
-    }
+
+
+def _seed_albumentations(trainer: Trainer) -> None:
+    """Seed albumentations' own generator, which ultralytics leaves to the system's entropy.
+
+    Raises:
+        TrainingError: If ultralytics went on without the policy, as it does on any error.
+    """
+    for transform in trainer.train_loader.dataset.transforms.transforms:
+        if isinstance(transform, Albumentations):
+            taken = transform.transform.transforms if transform.transform else []
+            if len(taken) != len(trainer.args.augmentations):
+                raise TrainingError(f"ultralytics didn't take {trainer.args.augmentations}")
+            transform.transform.set_random_seed(trainer.args.seed)
+
+
+def _speed_up(trainer: Trainer) -> None:
+    """Use the memory layout and the optimizer kernel that make a small model a third faster."""
+    trainer.model.to(memory_format=torch.channels_last)
+    for group in trainer.optimizer.param_groups:
+        group["fused"] = True
 
 
 def _model(name: str, scratch: Path) -> str:
-    """Return what ultralytics knows by `name`; size `p` is ours: an eighth of the width."""
+    """Return what ultralytics knows by `name`; the size `p`, an eighth of the width, is ours."""
     path = Path(name)
     if not path.stem.endswith("p") or path.suffix != ".yaml" or path.is_file():
         return name
-    from ultralytics import __file__ as package
-
-    (source,) = Path(package).parent.glob(f"cfg/models/*/{path.stem[:-1]}.yaml")
+    models = Path(ultralytics.__file__).parent / "cfg" / "models"
+    (source,) = models.glob(f"*/{path.stem[:-1]}.yaml")
     architecture = yaml.safe_load(source.read_text(encoding="utf-8"))
-    architecture["scales"] = {"p": [0.33, 0.125, 256]}
+    # Boxes of small images span few cells, so that 8 bins a side do where 16 are usual.
+    architecture |= {"scales": {"p": [0.33, 0.125, 256]}, "reg_max": 8}
     scaled = scratch / path.name
     scaled.write_text(yaml.safe_dump(architecture, sort_keys=False), encoding="utf-8")
     return str(scaled)
@@ -205,9 +193,7 @@ def _predict(
     config: UltralyticsConfig, job_dir: Path, images: list[str], device: str
 ) -> list[Detections]:
     """Return the detections in each image, one image at a time, so that none sways another."""
-    from ultralytics import YOLO
-
-    model = YOLO(job_dir / WEIGHTS, task="detect")
+    model = ultralytics.YOLO(job_dir / WEIGHTS, task="detect")
     found = []
     for image in images:
         (result,) = model.predict(

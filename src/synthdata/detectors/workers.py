@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from synthdata.errors import TrainingError
 
 LOG = "log.txt"
@@ -72,9 +74,20 @@ def _start(call: WorkerCall) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **call.environment},
+            env={**os.environ, **_bytecode_cache(), **call.environment},
             start_new_session=True,  # Ctrl-C reaches us only, and we end the workers
         )
+
+
+def _bytecode_cache() -> dict[str, str]:
+    """Return where workers keep compiled modules, if this process may not write them.
+
+    Without them each worker compiles thousands of modules anew, for ten seconds or so.
+    """
+    if not sys.dont_write_bytecode:
+        return {}
+    folder = user_cache_path("synthdata") / "bytecode"
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
@@ -83,9 +96,10 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 
 def _failure(call: WorkerCall, status: int) -> str:
-    lines = (call.job_dir / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    log = call.job_dir / LOG
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
-    return f"{call.module} failed with status {status} on {call.job_dir}; the end of its {LOG}:\n{tail}"
+    return f"{call.module} failed with status {status}; the end of {log}:\n{tail}"
 
 
 def end_with_parent() -> None:

@@ -1,0 +1,74 @@
+"""What a training is made of: its digest, and its images and labels on disk."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from synthdata.config.detector import DetectorConfig
+from synthdata.detectors.base import TrainSettings
+from synthdata.files import link_or_copy, sha256_file, sha256_json, write_json
+from synthdata.formats.coco import to_coco
+from synthdata.formats.yolo import label_text
+from synthdata.samples import Annotations, DetectionDataset, Sample
+
+
+def training_key(
+    config: DetectorConfig,
+    settings: TrainSettings,
+    train: Sequence[Sample],
+    dataset: DetectionDataset,
+) -> str:
+    """Return the digest of all that decides the weights of a training."""
+    unique = {sample.sample_id: sample for sample in train}
+    images = {
+        name: [_image_sha256(dataset, sample), _annotations_sha256(sample.annotations)]
+        for name, sample in unique.items()
+    }
+    return sha256_json(
+        [
+            config.model_dump(mode="json"),
+            [settings.epochs, settings.batch_size, settings.seed],
+            [settings.threads, settings.device],
+            dataset.class_names,
+            [sample.sample_id for sample in train],
+            images,
+        ]
+    )
+
+
+def target_key(target: DetectionDataset) -> str:
+    """Return the digest of the images of a target set."""
+    return sha256_json([_image_sha256(target, sample) for sample in target])
+
+
+def _image_sha256(dataset: DetectionDataset, sample: Sample) -> str:
+    return sample.sha256 or sha256_file(dataset.image_path(sample))
+
+
+def _annotations_sha256(annotations: Annotations) -> str:
+    values = annotations.xyxy.tobytes() + annotations.class_id.tobytes()
+    return hashlib.sha256(values).hexdigest()
+
+
+def write_training_data(data_dir: Path, train: Sequence[Sample], dataset: DetectionDataset) -> None:
+    """Write the training data in YOLO and COCO form; images are hard links."""
+    unique = {sample.sample_id: sample for sample in train}
+    renamed = []
+    for sample in unique.values():
+        path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
+        link_or_copy(dataset.image_path(sample), data_dir / path)
+        label = data_dir / "labels" / f"{sample.sample_id}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text(label_text(sample), encoding="utf-8")
+        renamed.append(replace(sample, path=path))
+    name_of = {sample.sample_id: sample.path.as_posix() for sample in renamed}
+    lines = [f"./{name_of[sample.sample_id]}\n" for sample in train]
+    (data_dir / "train.txt").write_text("".join(lines), encoding="utf-8")
+    names = dict(enumerate(dataset.class_names))
+    description = {"train": "train.txt", "val": "train.txt", "names": names}
+    (data_dir / "data.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
+    local = replace(dataset, root=data_dir, samples=tuple(renamed))
+    write_json(data_dir / "annotations.json", to_coco(local))
