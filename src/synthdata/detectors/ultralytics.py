@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthdata.config.detector import UltralyticsConfig
-from synthdata.detectors.base import SCRATCH, TrainJob
+from synthdata.detectors.base import SCRATCH, TrainJob, TrainSettings
 
 _WARMUP_FRACTION = 0.1
 _LOADER_WORKERS = 2  # on a GPU; on a CPU ultralytics loads images in the process itself
