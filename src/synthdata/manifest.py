@@ -3,8 +3,10 @@
 The only form in which stages hand data sets to each other.
 """
 
+from collections.abc import Hashable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -61,13 +63,13 @@ def load_dataset(root: Path) -> DetectionDataset:
     return DetectionDataset(root=root, class_names=class_names_of(coco), samples=tuple(samples))
 
 
-def _to_sample(row: dict[str, object], annotations: Annotations) -> Sample:
+def _to_sample(row: dict[Hashable, Any], annotations: Annotations) -> Sample:
     seed = row["seed"]
-    values = row | {
-        "path": Path(str(row["path"])),
-        "seed": None if pd.isna(seed) else int(str(seed)),
+    values = {str(name): value for name, value in row.items()} | {
+        "path": Path(row["path"]),
+        "seed": None if pd.isna(seed) else int(seed),
     }
-    return Sample(annotations=annotations, **values)  # type: ignore[arg-type]  # parquet's types
+    return Sample(annotations=annotations, **values)
 
 
 def save_layouts(root: Path, layouts: list[Layout], class_names: tuple[str, ...]) -> None:

@@ -112,8 +112,9 @@ def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Pa
 def run_version(
     section: VersionConfig, *, inputs: Mapping[str, Path], out_dir: Path
 ) -> StageResult:
-    """Write each arm as a data set, with its card; `publish_versions` gives them to DVC."""
-    from synthdata.filters.run import load_kept
+    """Write each arm as a data set with its card, and give them to DVC."""
+    from synthdata.filters.kept import load_kept
+    from synthdata.versioning.publish import publish_versions
     from synthdata.versioning.write import write_versions
 
     def work() -> dict[str, Any]:
@@ -127,7 +128,10 @@ def run_version(
             out_dir=out_dir,
         )
 
-    return run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)
+    result = run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)
+    if section.dvc:
+        publish_versions([out_dir], workspace=Path.cwd(), remote=section.remote)
+    return result
 
 
 def run_train(section: TrainConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:

@@ -13,6 +13,9 @@ class ReportConfig(StageSection):
 
     Attributes:
         reference: The arm that the others are compared with.
+        headline: The synthetic arm that the verdict speaks of, and that is compared with the
+            free baselines; None takes `synthetic_filtered` where it is trained, else
+            `synthetic`. Named before the run, never chosen by its score.
         minimum_gain: Smallest gain in mAP50-95 worth having; an interval below it is
             `no_gain`.
         confidence: Of the intervals.
@@ -22,6 +25,7 @@ class ReportConfig(StageSection):
     """
 
     reference: ArmName = "real"
+    headline: ArmName | None = None
     minimum_gain: Fraction = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     bootstrap_samples: NonNegativeInt = 200

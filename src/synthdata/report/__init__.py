@@ -1,1 +1,9 @@
-"""The verdict as HTML and on the terminal; reads metrics, computes nothing."""
+"""The verdict as HTML, as Markdown and on the terminal.
+
+Reads what the stages measured; `verdict` is the one module that calls the statistics.
+"""
+
+from synthdata.report.terminal import print_verdict, render_verdict, verdict_rows
+from synthdata.report.write import write_report
+
+__all__ = ["print_verdict", "render_verdict", "verdict_rows", "write_report"]

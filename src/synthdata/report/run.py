@@ -1,0 +1,120 @@
+"""What a finished run left on the disk, as the report needs it; reads, never computes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from synthdata.config import STAGES, StageName
+from synthdata.config.version import ArmName
+from synthdata.errors import RunError
+from synthdata.files import read_json
+from synthdata.runfolder import CONFIG, METRICS
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """One finished stage of one repetition.
+
+    Attributes:
+        stage: Its name.
+        seed: The repetition that reads it; a shared stage appears under each of them.
+        path: Its folder.
+        key: Digest of its config and inputs; equal keys are the same computation.
+        section: The resolved config that made it.
+        metrics: What it measured.
+    """
+
+    stage: StageName
+    seed: int
+    path: Path
+    key: str
+    section: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """All repetitions of an experiment.
+
+    Attributes:
+        seeds: The paired repetitions, in order.
+        folders: Each repetition's stages.
+    """
+
+    seeds: tuple[int, ...]
+    folders: Mapping[tuple[int, StageName], StageFolder]
+
+    def first(self, stage: StageName) -> StageFolder:
+        """Return the first repetition's folder of a stage."""
+        return self.folders[self.seeds[0], stage]
+
+    def of(self, stage: StageName) -> list[StageFolder]:
+        """Return a stage's folder for each repetition, in the order of the seeds."""
+        return [self.folders[seed, stage] for seed in self.seeds]
+
+    def computed(self, stage: StageName) -> list[StageFolder]:
+        """Return a stage's folders, those that repetitions share once."""
+        return list({folder.key: folder for folder in reversed(self.of(stage))}.values())[::-1]
+
+    def shared_stages(self) -> list[StageName]:
+        """Return the stages computed once for several repetitions, in their order."""
+        if len(self.seeds) == 1:
+            return []
+        return [stage for stage in STAGES[:-1] if len(self.computed(stage)) == 1]
+
+    def arms(self) -> list[str]:
+        """Return the arms that every repetition trained, in the order of the config's list."""
+        trained = [set(folder.metrics["arms"]) for folder in self.of("train")]
+        return in_order(set.intersection(*trained))
+
+
+def in_order(arms: Iterable[str]) -> list[str]:
+    """Return arms in the order in which a reader expects them; JSON files don't keep one."""
+    known = get_args(ArmName)
+    return sorted(arms, key=lambda arm: (known.index(arm) if arm in known else len(known), arm))
+
+
+def read_run(inputs: Mapping[str, Path]) -> Run:
+    """Return the run whose stage folders are `inputs`.
+
+    Args:
+        inputs: Folders by `seed-<s>/<stage>`, for prepare to train.
+
+    Raises:
+        RunError: If a stage of a repetition is missing or unfinished.
+    """
+    folders = {(folder.seed, folder.stage): folder for folder in _read(inputs)}
+    seeds = tuple(sorted({seed for seed, _ in folders}))
+    missing = [
+        f"seed-{seed}/{stage}"
+        for seed in seeds
+        for stage in STAGES[:-1]
+        if (seed, stage) not in folders
+    ]
+    if missing or not seeds:
+        raise RunError(
+            "the report needs every stage from prepare to train of each repetition; "
+            f"missing: {', '.join(missing) or 'all'}; run those stages first"
+        )
+    return Run(seeds, folders)
+
+
+def _read(inputs: Mapping[str, Path]) -> Iterator[StageFolder]:
+    for name, path in inputs.items():
+        repetition, _, stage = name.partition("/")
+        if stage not in STAGES:
+            raise RunError(f"an input of the report must be seed-<s>/<stage>, got {name!r}")
+        if not (path / CONFIG).is_file() or not (path / METRICS).is_file():
+            raise RunError(f"{name} at {path} isn't finished; run that stage first")
+        resolved = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
+        yield StageFolder(
+            stage=stage,
+            seed=int(repetition.removeprefix("seed-")),
+            path=path,
+            key=str(resolved["key"]),
+            section=resolved["section"],
+            metrics=read_json(path / METRICS),
+        )

@@ -1,0 +1,100 @@
+"""The verdict on the terminal, and as rows for other tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from synthdata.report import numerals, wording
+from synthdata.report.run import in_order
+
+_STYLES = {
+    "helps": "bold green", "hurts": "bold red", "no_gain": "bold", "inconclusive": "yellow",
+    "reference": "dim",
+}  # fmt: skip
+_MAX_CLASSES = 5
+
+
+def render_verdict(metrics: Mapping[str, Any]) -> RenderableType:
+    """Return headline, table and notes for a rich console.
+
+    Args:
+        metrics: The report's, as `write_report` returns them or `metrics.json` holds them.
+    """
+    headline = metrics["headline"]
+    style = _STYLES.get(metrics["verdict"] or "reference", "bold")
+    parts: list[RenderableType] = [Text(), Text(headline["claim"], style=style)]
+    if headline["evidence"]:
+        parts.append(Text(headline["evidence"]))
+    parts += [Text(), _verdict_table(metrics), Text(), _class_table(metrics), Text()]
+    parts.append(_notes(metrics))
+    return Group(*parts)
+
+
+def print_verdict(metrics: Mapping[str, Any]) -> None:
+    """Print the verdict to standard output."""
+    Console().print(render_verdict(metrics))
+
+
+def verdict_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the table as rows of plain values, one an arm, for an artifact or a data frame."""
+    return [
+        {
+            "arm": arm,
+            "map50_95": row["map50_95"],
+            "map50": row["map50"],
+            **{f"ap_{name}": row["per_class"][name] for name in metrics["class_names"]},
+            **{name: row[name] for name in ("difference", "low", "high", "p_holm")},
+            "verdict": row["verdict"],
+            "seeds": row["seeds"],
+        }
+        for arm, row in ((arm, metrics["arms"][arm]) for arm in in_order(metrics["arms"]))
+    ]
+
+
+def _verdict_table(metrics: Mapping[str, Any]) -> Table:
+    """Return the arms' differences; fits 80 columns."""
+    table = _empty_table(
+        "mAP50-95", "diff.", f"{numerals.percent(metrics['confidence'])} int.", "p Holm"
+    )
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("seeds", justify="right", no_wrap=True)
+    for arm in in_order(metrics["arms"]):
+        row = metrics["arms"][arm]
+        difference, ends, p = wording.difference_cells(row)
+        cells = [arm, numerals.score(row["map50_95"]), difference, ends.replace(" to ", " "), p]
+        table.add_row(
+            *(Text(cell) for cell in cells),
+            Text(wording.VERDICT_TITLES[row["verdict"]], style=_STYLES[row["verdict"]]),
+            str(row["seeds"]),
+            style="bold" if arm == metrics["headline_arm"] else "",
+        )
+    return table
+
+
+def _class_table(metrics: Mapping[str, Any]) -> Table:
+    """Return mAP50 and each class's AP50-95; the page has those that don't fit."""
+    names = metrics["class_names"][:_MAX_CLASSES]
+    table = _empty_table("mAP50", *(f"AP {name}" for name in names))
+    for arm in in_order(metrics["arms"]):
+        row = metrics["arms"][arm]
+        values = [row["map50"], *(row["per_class"][name] for name in names)]
+        table.add_row(Text(arm), *(numerals.score(value) for value in values))
+    return table
+
+
+def _empty_table(*numbers: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("arm", no_wrap=True)
+    for name in numbers:
+        table.add_column(Text(name), justify="right", no_wrap=True)
+    return table
+
+
+def _notes(metrics: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for note in metrics["notes"]:
+        table.add_row(Text(note["topic"], style="dim", no_wrap=True), Text(note["text"]))
+    return table

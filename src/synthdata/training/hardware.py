@@ -1,0 +1,74 @@
+"""Which device and number format a training or a sampling uses, and what it took."""
+
+import logging
+import resource
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+from synthdata.config.base import Device
+from synthdata.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where tensors live and in which format products are computed.
+
+    Attributes:
+        device: Such as `cpu`.
+        dtype: float32, or bfloat16 where the device multiplies it faster.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a model runs."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def describe(self) -> dict[str, object]:
+        """Return device, dtype and threads, for metrics."""
+        return {
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def choose_hardware(device: Device) -> Hardware:
+    """Return the hardware to use, and log it.
+
+    A CPU gets bfloat16 only where it has units for it (AMX, AVX512-BF16): elsewhere it is
+    emulated, hundreds of times slower than float32.
+
+    Raises:
+        ConfigError: If `cuda` is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda' but torch sees no GPU; set device to 'auto' or 'cpu'")
+    name = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+    chosen = Hardware(torch.device(name), torch.bfloat16 if _has_fast_bf16(name) else torch.float32)
+    if name == "cpu":
+        # Denormal numbers, common near the end of a training, slow a CPU down many times.
+        torch.set_flush_denormal(True)
+    logger.info("computing on %s", ", ".join(f"{k} {v}" for k, v in chosen.describe().items()))
+    return chosen
+
+
+def _has_fast_bf16(device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def peak_rss_mib() -> float:
+    """Return the largest resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

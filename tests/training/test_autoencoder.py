@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+
+from synthdata.config.fit import AutoencoderConfig
+from synthdata.samples import UInt8Array
+from synthdata.training.autoencoder import (
+    build_autoencoder,
+    encode_images,
+    fold_whitening,
+    reconstruction_loss,
+    reconstruction_psnr,
+    to_model_range,
+)
+from synthdata.training.hardware import choose_hardware
+
+CONFIG = AutoencoderConfig(channels=16, steps=1, batch_size=4, crop_size=32)
+
+
+@pytest.fixture
+def images() -> UInt8Array:
+    """Smooth colour fields with dark discs."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:32, :48]
+    pictures = []
+    for _ in range(16):
+        picture = rng.uniform(120, 255, 3) + rng.uniform(-1, 1, 3) * x[..., None]
+        for _ in range(6):
+            cx, cy, r = rng.uniform(0, 48), rng.uniform(0, 32), rng.uniform(2, 8)
+            picture[(x - cx) ** 2 + (y - cy) ** 2 < r**2] = rng.uniform(0, 255, 3)
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    return np.stack(pictures)
+
+
+def trained(images: UInt8Array, steps: int) -> torch.nn.Module:
+    torch.manual_seed(0)
+    autoencoder = build_autoencoder(CONFIG)
+    optimizer = torch.optim.Adam(autoencoder.parameters(), lr=3e-3)
+    hardware = choose_hardware("cpu")
+    for step in range(steps):
+        loss = reconstruction_loss(
+            autoencoder,
+            torch.from_numpy(images),
+            CONFIG,
+            hardware=hardware,
+            generator=torch.Generator().manual_seed(step),
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return autoencoder
+
+
+def test_folded_latents_are_white_and_pictures_stay(images: UInt8Array) -> None:
+    hardware = choose_hardware("cpu")
+    autoencoder = trained(images, 60)
+    batch = to_model_range(torch.from_numpy(images))
+    with torch.no_grad():
+        before = autoencoder.decode(autoencoder.encode(batch).latents).sample
+    raw = encode_images(autoencoder, images, hardware).permute(0, 2, 3, 1).reshape(-1, 4)
+    assert np.abs(np.cov(raw.T) - np.eye(4)).max() > 0.5, "far from white before"
+
+    fold_whitening(autoencoder, images, hardware)
+
+    white = encode_images(autoencoder, images, hardware).permute(0, 2, 3, 1).reshape(-1, 4)
+    assert white.mean(0).abs().max() < 1e-3
+    eigenvalues = np.linalg.eigvalsh(np.cov(white.T))
+    assert eigenvalues[-1] == pytest.approx(1, abs=1e-3)
+    print(eigenvalues)
+    with torch.no_grad():
+        after = autoencoder.decode(autoencoder.encode(batch).latents).sample
+    inner = np.s_[:, :, 12:-12, 12:-12]
+    print((before - after)[inner].abs().mean(), before.std())
+
+
+def test_training_improves_the_reconstruction(images: UInt8Array) -> None:
+    hardware = choose_hardware("cpu")
+
+    psnr = [reconstruction_psnr(trained(images, steps), images, hardware) for steps in (2, 60)]
+
+    assert psnr[1] > psnr[0] + 3
