@@ -27,7 +27,8 @@ def as_xyxy(boxes: npt.ArrayLike) -> FloatArray:
 def area(xyxy: FloatArray) -> FloatArray:
     """Return the `(N,)` areas in square pixels; inverted boxes count 0."""
     size = np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None)
-    return size[:, 0] * size[:, 1]
+    product: FloatArray = size[:, 0] * size[:, 1]
+    return product
 
 
 def iou_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
@@ -45,7 +46,8 @@ def iou_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
     size = np.clip(bottom_right - top_left, 0, None)
     intersection = size[..., 0] * size[..., 1]
     union = area(boxes_a)[:, None] + area(boxes_b)[None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    iou: FloatArray = np.zeros_like(intersection)
+    return np.divide(intersection, union, out=iou, where=union > 0)
 
 
 def clip(xyxy: FloatArray, *, width: int, height: int) -> FloatArray:
@@ -63,14 +65,15 @@ def xyxy_to_cxcywh(xyxy: FloatArray, *, width: int, height: int) -> FloatArray:
     """Return YOLO's form: centre and size, each as a fraction of the image, in [0, 1]."""
     centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     size = xyxy[:, 2:] - xyxy[:, :2]
-    return np.hstack([centre, size]) / np.array([width, height, width, height], dtype=np.float32)
+    canvas = np.array([width, height, width, height], dtype=np.float32)
+    return (np.hstack([centre, size]) / canvas).astype(np.float32)
 
 
 def cxcywh_to_xyxy(cxcywh: FloatArray, *, width: int, height: int) -> FloatArray:
     """Return pixels from YOLO's normalised centre and size."""
     half = cxcywh[:, 2:] / 2
     corners = np.hstack([cxcywh[:, :2] - half, cxcywh[:, :2] + half])
-    return corners * np.array([width, height, width, height], dtype=np.float32)
+    return scale(corners, factor_x=width, factor_y=height)
 
 
 def xyxy_to_xywh(xyxy: FloatArray) -> FloatArray:

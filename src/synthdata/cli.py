@@ -151,7 +151,7 @@ def compare(version_a: str, version_b: str, as_json: Json = False) -> None:
 
     A version is a folder, or `REV:PATH` for a DVC-tracked folder at a Git revision.
 
-    Example: `synthdata compare v1:data/versions/quickstart/real data/versions/quickstart/synthetic`
+    Example: `synthdata compare v1:data/versions/quickstart/seed-0/arms/real my-folder`
     """
     from synthdata.versioning.compare import compare_versions, render
 

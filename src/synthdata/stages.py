@@ -114,6 +114,7 @@ def run_version(
 ) -> StageResult:
     """Write each arm as a data set with its card, and give them to DVC."""
     from synthdata.filters.kept import load_kept
+    from synthdata.versioning.cards import read_provenance
     from synthdata.versioning.publish import publish_versions
     from synthdata.versioning.write import write_versions
 
@@ -126,6 +127,7 @@ def run_version(
             filtered=filtered,
             random_drop=random_drop,
             out_dir=out_dir,
+            provenance=read_provenance(inputs),
         )
 
     result = run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)

@@ -56,8 +56,11 @@ def test_all_arms_did_equal_work(smoke_workspace: Path) -> None:
 
 
 def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:
-    tracked = {path.stem for path in (smoke_workspace / "data" / "versions").rglob("*.dvc")}
-    assert tracked >= set(CONFIG.version.arms)
+    versions = smoke_workspace / "data" / "versions" / "smoke"
+    assert [path.name for path in versions.glob("*.dvc")] == ["seed-0.dvc"], "seed 1 shares it"
+    assert {path.name for path in (versions / "seed-0" / "arms").iterdir()} == set(
+        CONFIG.version.arms
+    )
 
 
 def test_a_second_run_reuses_everything(smoke_workspace: Path, command: Command) -> None:

@@ -24,6 +24,8 @@ NOISE: Mapping[str, float] = {
     "real": 0.13, "copy_paste": 0.10, "synthetic": 0.11, "synthetic_filtered": 0.09,
     "synthetic_random_drop": 0.11, "oracle": 0.07,
 }  # fmt: skip
+# A class name is a user's text: it must arrive as text wherever it is shown.
+HOSTILE_CLASSES = ("RBC", "<script>alert(1)</script>", 'a|b" onload="x` [c](d)')
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def finish_run(
         | {
             "seeds": seeds,
             "shared_through": shared_through,
+            "report": smoke.report.model_dump() | {"headline": None},
             "version": smoke.version.model_dump() | {"arms": arms, "dvc": False},
         }
     )

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from filters.scoring import pool_of, scores_of
+
+from synthdata.config.filter import FilterConfig
+from synthdata.filters.base import scores_frame
+from synthdata.filters.decide import decide, decisions_frame
+from synthdata.filters.random import random_kept
+
+DETECTOR = {"kind": "detector", "detector": {"kind": "ultralytics"}}
+
+
+def config(
+    keep_fraction: float = 0.5, *, min_score: float = 0, weight: float = 1, both: bool = False
+) -> FilterConfig:
+    manifold = {"kind": "manifold", "min_score": min_score, "weight": weight}
+    return FilterConfig.model_validate(
+        {"filters": [manifold, DETECTOR] if both else [manifold], "keep_fraction": keep_fraction}
+    )
+
+
+def kept(section: FilterConfig, pool: object, scores: object) -> list[str]:
+    return [d.sample_id for d in decide(section, pool, scores) if d.kept]  # type: ignore[arg-type]
+
+
+def test_the_best_are_kept() -> None:
+    pool = pool_of([0], [0], [0], [0])
+    scores = {"manifold": scores_of(0.2, 0.9, 0.4, 0.8)}
+    decisions = decide(config(), pool, scores)
+    assert [d.kept for d in decisions] == [False, True, False, True]
+    assert decisions[0].reason == "manifold: detail 0; score 0.200 not among the best"
+    assert decisions[1].reason == ""
+    assert kept(config(1.0), pool, scores) == ["s00", "s01", "s02", "s03"]
+
+
+def test_ranks_are_weighted() -> None:
+    pool = pool_of([0], [0])
+    scores = {"manifold": scores_of(0.9, 0.1), "detector": scores_of(0.1, 0.9)}
+    assert kept(config(both=True, weight=2), pool, scores) == ["s00"]
+    assert kept(config(both=True, weight=0.5), pool, scores) == ["s01"]
+
+
+def test_the_reason_is_the_lowest_rank() -> None:
+    pool = pool_of([0], [0], [0])
+    scores = {"manifold": scores_of(0.9, 0.5, 0.8), "detector": scores_of(0.9, 0.8, 0.1)}
+    rejected = [d.rejected_by for d in decide(config(0.34, both=True), pool, scores)]
+    assert rejected == ["", "manifold", "detector"]
+
+
+def test_a_hard_class_is_not_filtered_away() -> None:
+    easy, hard = [[0]] * 4, [[0, 2]] * 4
+    pool = pool_of(*easy, *hard)
+    scores = {"manifold": scores_of(0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1)}
+    assert kept(config(), pool, scores) == ["s00", "s01", "s04", "s05"]
+
+
+def test_nothing_takes_the_place_of_a_failure() -> None:
+    pool = pool_of([0], [0], [0], [0])
+    scores = {"manifold": scores_of(0.9, 0.4, 0.4, 0.3)}
+    decisions = decide(config(0.75, min_score=0.5), pool, scores)
+    assert [d.kept for d in decisions] == [True, False, False, False]
+    assert decisions[1].reason.endswith("score 0.400 below min_score")
+    assert kept(config(0.75, min_score=0.95), pool, scores) == []
+
+
+def test_images_that_a_filter_cannot_judge_rank_in_the_middle() -> None:
+    pool = pool_of([0], [0], [0])
+    scores = {"manifold": scores_of(0.1, None, 0.9)}
+    section = config(0.67, min_score=0.05)
+    assert kept(section, pool, scores) == ["s01", "s02"]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "num", "expected"), [(0.5, 5, 3), (0.7, 200, 140), (0.3, 1, 0), (0.5, 0, 0)]
+)
+def test_how_many_are_kept(fraction: float, num: int, expected: int) -> None:
+    pool = pool_of(*([0] for _ in range(num)))
+    scores = {"manifold": scores_of(*np.linspace(0, 1, num))}
+    assert len(kept(config(fraction), pool, scores)) == expected
+
+
+def test_the_order_of_the_pool_does_not_matter() -> None:
+    pool = pool_of(*([i % 2] for i in range(12)))
+    scores = scores_of(*np.random.default_rng(0).choice([0.2, 0.4, 0.6], 12))
+    backwards = type(pool)(pool.root, pool.class_names, pool.samples[::-1])
+    assert sorted(kept(config(), backwards, {"manifold": scores[::-1]})) == kept(
+        config(), pool, {"manifold": scores}
+    )
+
+
+def test_the_random_twin_drops_as_many() -> None:
+    pool = pool_of(*([0] for _ in range(40)))
+    decisions = decide(config(), pool, {"manifold": scores_of(*np.linspace(0, 1, 40))})
+    frame = decisions_frame(decisions, seed=0)
+    assert list(frame.columns) == ["sample_id", "kept", "reason", "random_kept"]
+    assert frame["kept"].sum() == frame["random_kept"].sum() == 20
+    both = (frame["kept"] & frame["random_kept"]).sum()
+    assert 4 < both < 16
+    assert not frame["random_kept"].equals(decisions_frame(decisions, seed=1)["random_kept"])
+
+
+def test_random_choice_knows_no_order() -> None:
+    ids = [f"s{i}" for i in range(30)]
+    assert random_kept(ids, num_kept=9, seed=3) == random_kept(ids[::-1], num_kept=9, seed=3)
+    assert len(random_kept(ids, num_kept=9, seed=3)) == 9
+    assert random_kept(ids, num_kept=0, seed=3) == set()
+
+
+def test_scores_table() -> None:
+    frame = scores_frame({"manifold": scores_of(0.5, None)})
+    assert frame.columns.tolist() == ["sample_id", "filter", "score", "detail"]
+    assert frame["score"].isna().tolist() == [False, True]
+    assert scores_frame({"manifold": []})["score"].dtype == "float64"
+
+
+def test_a_kind_may_occur_once() -> None:
+    with pytest.raises(ValueError, match="each filter kind may occur once"):
+        FilterConfig.model_validate({"filters": [{"kind": "manifold"}, {"kind": "manifold"}]})

@@ -1,0 +1,170 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finished_run import HOSTILE_CLASSES
+from rich.console import Console
+
+from synthdata.files import read_json
+from synthdata.report import render_verdict, verdict_rows
+from synthdata.report.numerals import duration, measured, p_value, percent, plain, signed
+from synthdata.report.wording import headline, notes
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def _printed(metrics: dict[str, Any], width: int) -> str:
+    file = io.StringIO()
+    Console(file=file, width=width).print(render_verdict(metrics))
+    return file.getvalue()
+
+
+def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any]) -> None:
+    text = _printed(metrics, 80)
+    assert "…" not in text.split("AP ")[0]  # nothing of the verdict table is cut
+    for arm, row in metrics["arms"].items():
+        line = next(line for line in text.splitlines() if line.startswith(f"{arm} "))
+        assert f"{row['map50_95']:.3f}" in line
+        assert line.endswith("4") or line.rstrip().endswith("4")
+    assert metrics["headline"]["claim"] in text
+
+
+def test_the_terminal_shows_class_names_as_text(metrics: dict[str, Any]) -> None:
+    assert f"AP {HOSTILE_CLASSES[2]}" in _printed(metrics, 200)
+
+
+def test_metrics_read_back_from_the_file_give_the_same_text(
+    metrics: dict[str, Any], report_dir: Path
+) -> None:
+    assert _printed(read_json(report_dir / "metrics.json"), 100) == _printed(metrics, 100)
+
+
+def test_rows_for_other_tables_hold_plain_values(metrics: dict[str, Any]) -> None:
+    rows = verdict_rows(metrics)
+    assert [row["arm"] for row in rows] == list(metrics["arms"])
+    assert rows[0]["verdict"] == "reference"
+    assert rows[3]["ap_RBC"] == metrics["arms"]["synthetic_filtered"]["per_class"]["RBC"]
+
+
+def test_the_markdown_table_has_as_many_cells_in_each_row(
+    metrics: dict[str, Any], report_dir: Path
+) -> None:
+    lines = (report_dir / "verdict.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"# {metrics['headline']['claim']}"
+    table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(metrics["arms"])
+    assert len({line.count("|") for line in table}) == 1
+    assert "<script>" not in "\n".join(lines).replace("\\<", "")
+
+
+ARM = {
+    "map50_95": 0.4, "difference": 0.041, "low": 0.012, "high": 0.07, "p_holm": 0.004, "seeds": 4,
+    "seeds_needed": None, "verdict": "helps", "cost_s": 300.0, "cost_s_per_point": 73.0,
+    "oracle_recovery": 0.58,
+}  # fmt: skip
+
+
+def _metrics(oracle: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    arms = {"real": {"map50_95": 0.359}, "synthetic": ARM | changes}
+    return {
+        "headline_arm": "synthetic", "reference": "real", "confidence": 0.95, "minimum_gain": 0.01,
+        "arms": arms if oracle is None else arms | {"oracle": oracle}, "contrasts": [],
+        "conditional_on": [], "evaluation_split": "val", "environment": {}, "test_looks": [],
+        "warnings": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "claim", "evidence"),
+    [
+        pytest.param(
+            {}, "Synthetic images help here: +0.041 mAP50-95",
+            "0.400 against 0.359 for real only; 95 % interval +0.012 to +0.070, 4 paired seeds, "
+            "p 0.004 (Holm).",
+            id="helps",
+        ),
+        pytest.param(
+            {"verdict": "hurts", "difference": -0.03, "low": -0.05, "high": -0.01},
+            f"Synthetic images hurt here: {MINUS}0.030 mAP50-95", f"{MINUS}0.050 to {MINUS}0.010",
+            id="hurts",
+        ),
+        pytest.param(
+            {"verdict": "no_gain", "difference": 0.002, "low": -0.004, "high": 0.008},
+            "Synthetic images bring no gain worth having here: +0.002 mAP50-95",
+            "The smallest gain worth having was set at 0.010.",
+            id="no gain",
+        ),
+        pytest.param(
+            {"verdict": "inconclusive", "low": -0.01, "high": 0.09, "seeds_needed": 9},
+            "Synthetic images are not shown to help here: +0.041 mAP50-95",
+            "About 9 seeds would settle a difference of this size.",
+            id="inconclusive",
+        ),
+        pytest.param(
+            {"verdict": "inconclusive", "low": None, "high": None, "p_holm": None},
+            "Synthetic images are not shown to help here: +0.041 mAP50-95",
+            "no interval, since all seeds gave the same difference, 4 paired seeds.",
+            id="no spread",
+        ),
+    ],
+)  # fmt: skip
+def test_the_headline_says_what_was_shown(
+    changes: dict[str, Any], claim: str, evidence: str
+) -> None:
+    found = headline(_metrics(**changes))
+    assert found["claim"] == claim
+    assert evidence in found["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        pytest.param(0.58, "the synthetic ones recover 58 % of it", id="some"),
+        pytest.param(-0.2, "the synthetic ones recover none of it", id="none"),
+        pytest.param(None, "not shown to be a gain", id="no gain to share"),
+    ],
+)
+def test_the_oracle_note(share: float | None, text: str) -> None:
+    told = notes(_metrics(oracle={"difference": 0.07}, oracle_recovery=share))
+    assert text in next(note["text"] for note in told if note["topic"] == "Oracle")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "low", "text"),
+    [
+        pytest.param("ahead", 0.01, "It costs nothing and does less: ", id="ahead"),
+        pytest.param("behind", -0.09, "It costs nothing and does more: ", id="behind"),
+        pytest.param("level", -0.02, "does as well, as far as this run can tell: ", id="level"),
+        pytest.param("level", None, "can't be told apart by this run: ", id="no interval"),
+    ],
+)
+def test_the_note_on_a_free_baseline(verdict: str, low: float | None, text: str) -> None:
+    contrast = {"against": "copy_paste", "difference": 0.03, "low": low, "high": 0.05,
+                "verdict": verdict}  # fmt: skip
+    told = notes(_metrics() | {"contrasts": [contrast]})
+    assert text in next(note["text"] for note in told if note["topic"] == "Copy-paste")
+
+
+def test_a_cost_a_point_is_told_only_of_a_gain_that_is_shown() -> None:
+    def cost(metrics: dict[str, Any]) -> str:
+        return next(note["text"] for note in notes(metrics) if note["topic"] == "Cost")
+
+    assert "73 s a point" in cost(_metrics())
+    assert "a point" not in cost(_metrics(verdict="inconclusive"))
+
+
+def test_a_score_on_test_tells_how_often_it_was_opened() -> None:
+    looked = _metrics() | {"evaluation_split": "test", "test_looks": [{}, {}]}
+    assert {"topic": "Scored on", "text": "test, which this run opened 2 times."} in notes(looked)
+
+
+def test_numbers_are_written_the_same_way_everywhere() -> None:
+    assert signed(-0.0301) == f"{MINUS}0.030"
+    assert plain(-0.5, 1) == f"{MINUS}0.5"
+    assert percent(0.954) == "95 %"
+    assert [p_value(p) for p in (0.00001, 0.0123, 0.5)] == ["< 0.001", "0.012", "0.50"]
+    assert [measured(v) for v in (12, 0.5)] == ["12", "0.500"]
+    assert [duration(s) for s in (0.01, 3.14, 59.6, 250, 3600, 7300)] == [
+        "< 0.1 s", "3.1 s", "60 s", "4 min 10 s", "60 min", "2 h 1 min",
+    ]  # fmt: skip
