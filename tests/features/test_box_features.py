@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import write_dataset
 
+from builders import write_dataset
 from synthdata.boxes import FloatArray
 from synthdata.features import ImageEncoder, build_encoder
 from synthdata.features.boxes import box_features

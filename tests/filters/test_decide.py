@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from filters.scoring import pool_of, scores_of
 
+from filters.scoring import pool_of, scores_of
 from synthdata.config.filter import FilterConfig
 from synthdata.filters.base import scores_frame
 from synthdata.filters.decide import decide, decisions_frame

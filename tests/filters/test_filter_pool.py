@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from builders import CLASS_NAMES, write_dataset
 from PIL import Image
 
+from builders import CLASS_NAMES, write_dataset
 from synthdata.config.filter import FilterConfig
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_file
@@ -46,7 +46,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
         if index % 2:
             path = dataset.image_path(sample)
             Image.fromarray(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)).save(path)
-            sample = replace(sample, sha256=sha256_file(path))  # noqa: PLW2901
+            sample = replace(sample, sha256=sha256_file(path))
         samples.append(replace(sample, origin="generated", generator="synthetic"))
     return replace(dataset, samples=tuple(samples))
 

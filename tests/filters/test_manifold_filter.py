@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from filters.scoring import features_of, pool_of
 
+from filters.scoring import features_of, pool_of
 from synthdata.features.boxes import BoxFeatures
 from synthdata.filters.manifold import class_coverage, judge_crops, score_by_manifold, set_scores
 
