@@ -4,6 +4,8 @@ Sources: Student's t for paired differences; B. L. Welch, Biometrika 34, 1947, f
 freedom of a sum of two variances; S. Holm, Scandinavian Journal of Statistics 6, 1979.
 """
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,22 +45,19 @@ def paired_contrast(
         nan = float("nan")
         return Contrast(mean, nan, nan, nan, nan, image_variance)
     seed_variance = float(differences.var(ddof=1))
-    error, freedom = (
-        float(value) for value in _standard_error(seed_variance, num_seeds, image_variance)
-    )
+    error, freedom = _standard_error(seed_variance, num_seeds, image_variance)
     margin = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, freedom))
     return Contrast(mean, mean - margin, mean + margin, p, seed_variance, image_variance)
 
 
 def _standard_error(
-    seed_variance: float, num_seeds: npt.ArrayLike, image_variance: float
-) -> tuple[Float64Array, Float64Array]:
+    seed_variance: float, num_seeds: int, image_variance: float
+) -> tuple[float, float]:
     """Return the standard error of the mean and its Welch-Satterthwaite degrees of freedom."""
-    seeds = np.asarray(num_seeds, dtype=np.float64)
-    of_seeds = seed_variance / seeds
+    of_seeds = seed_variance / num_seeds
     total = of_seeds + image_variance
-    return np.sqrt(total), (seeds - 1) * (total / of_seeds) ** 2
+    return math.sqrt(total), (num_seeds - 1) * (total / of_seeds) ** 2
 
 
 def holm(p: Float64Array) -> Float64Array:
@@ -81,15 +80,19 @@ def seeds_needed(
     """
     if np.isnan(contrast.p):
         return None
-    num_seeds = np.arange(2, _MAX_SEEDS + 1)
-    error, freedom = _standard_error(contrast.seed_variance, num_seeds, contrast.image_variance)
-    different = _power(abs(contrast.difference) / error, freedom, level / num_contrasts)
-    below = _power((minimum_gain - contrast.difference) / error, freedom, level)
-    enough = np.flatnonzero(np.maximum(different, below) >= _POWER)
-    return int(num_seeds[enough[0]]) if len(enough) else None
+
+    def is_enough(num_seeds: int) -> bool:
+        error, freedom = _standard_error(contrast.seed_variance, num_seeds, contrast.image_variance)
+        different = _power(abs(contrast.difference) / error, freedom, level / num_contrasts)
+        below = _power((minimum_gain - contrast.difference) / error, freedom, level)
+        return max(different, below) >= _POWER
+
+    # Power grows with the number of seeds, so that bisection finds the first that is enough.
+    first = bisect_left(range(2, _MAX_SEEDS + 1), True, key=is_enough)
+    return first + 2 if first + 2 <= _MAX_SEEDS else None
 
 
-def _power(noncentrality: Float64Array, freedom: Float64Array, level: float) -> Float64Array:
+def _power(noncentrality: float, freedom: float, level: float) -> float:
     """Return the probability that a two-sided t-test at `level` finds the effect, on its side."""
     critical = stats.t.ppf(1 - level / 2, freedom)
-    return np.asarray(stats.nct.sf(critical, freedom, noncentrality), dtype=np.float64)
+    return float(stats.nct.sf(critical, freedom, noncentrality))

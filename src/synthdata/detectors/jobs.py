@@ -153,11 +153,13 @@ def _relative_paths(dataset: DetectionDataset, job_dir: Path) -> list[str]:
 
 def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
     """Remove what another job left in the folder; return the keys of the targets kept."""
-    earlier = TrainJob.load(job_dir) if (job_dir / JOB).is_file() else None
-    if earlier is None or earlier.key != job.key:
+    # Only the keys are read, so that a job of another version of synthdata is just stale.
+    earlier = read_json(job_dir / JOB) if (job_dir / JOB).is_file() else {}
+    if earlier.get("key") != job.key:
         shutil.rmtree(job_dir, ignore_errors=True)
         return {}
+    kept: Mapping[str, str] = earlier["target_keys"]
     for name, key in job.target_keys.items():
-        if earlier.target_keys.get(name) != key:
+        if kept.get(name) != key:
             predictions_path(job_dir, name).unlink(missing_ok=True)
-    return earlier.target_keys
+    return kept
