@@ -116,7 +116,7 @@ def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, sch
     """Return the pipeline on its device. Pickled weights are refused: they can run code."""
     # On a CPU float32 always: bfloat16 would make an image depend on the batch size.
     dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
-    options = {"torch_dtype": dtype, "use_safetensors": True}
+    options = {"dtype": dtype, "use_safetensors": True}
     try:
         if card.kind == "embedded":
             pipeline = _LayoutGuidedPipeline.from_pretrained(
@@ -138,6 +138,8 @@ def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, sch
         sampler = getattr(diffusers, _SCHEDULERS[scheduler])
         pipeline.scheduler = sampler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
+    for part in (pipeline.unet, pipeline.vae, pipeline.controlnet):
+        part.to(memory_format=torch.channels_last)
     return pipeline.to(hardware.device)
 
 

@@ -35,7 +35,7 @@ def build_autoencoder(config: AutoencoderConfig) -> Any:  # noqa: ANN401
         num_decoder_blocks=(2, 2, 1),
         latent_channels=config.latent_channels,
         scaling_factor=1 / _INNER_STD,
-    )
+    ).to(memory_format=torch.channels_last)
 
 
 def to_model_range(images: torch.Tensor) -> torch.Tensor:

@@ -120,10 +120,11 @@ def build_denoiser(
     controlnet = ControlNetModel.from_unet(
         unet,
         conditioning_channels=control_channels,
-        conditioning_embedding_out_channels=(16, 16, 32),
+        conditioning_embedding_out_channels=(8, 16, 32),
     )
     _wake_zero_convolutions(controlnet)
-    return Denoiser(unet, controlnet, text_encoder)
+    # The layout in which oneDNN's convolutions are fastest on a CPU.
+    return Denoiser(unet, controlnet, text_encoder).to(memory_format=torch.channels_last)
 
 
 def _wake_zero_convolutions(controlnet: Any) -> None:  # noqa: ANN401
