@@ -90,7 +90,7 @@ def test_the_gallery_shows_real_beside_generated_with_boxes_and_reasons(
 def test_every_section_has_content(page: html.HtmlElement, metrics: dict[str, Any]) -> None:
     assert len(page.xpath("//section[@id='filter']//svg[@role='img']")) == 2
     assert len(page.xpath("//section[@id='training']//svg[@role='img']")) == 3 + 1
-    assert len(page.xpath("//section[@id='training']//figure[last()]//polyline")) == len(
+    assert len(page.xpath("(//section[@id='training']//figure)[last()]//polyline")) == len(
         metrics["arms"]
     )
     assert page.xpath("count(//section[@id='config']//details)") == 8

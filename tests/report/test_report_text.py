@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from finished_run import HOSTILE_CLASSES
 from rich.console import Console
 
 from synthdata.files import read_json
@@ -26,12 +25,12 @@ def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any
     for arm, row in metrics["arms"].items():
         line = next(line for line in text.splitlines() if line.startswith(f"{arm} "))
         assert f"{row['map50_95']:.3f}" in line
-        assert line.endswith("4") or line.rstrip().endswith("4")
+        assert line.rstrip().endswith("4")
     assert metrics["headline"]["claim"] in text
 
 
 def test_the_terminal_shows_class_names_as_text(metrics: dict[str, Any]) -> None:
-    assert f"AP {HOSTILE_CLASSES[2]}" in _printed(metrics, 200)
+    assert "AP <script>al…" in _printed(metrics, 200)
 
 
 def test_metrics_read_back_from_the_file_give_the_same_text(

@@ -89,7 +89,8 @@ def _empty_table(*numbers: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("arm", no_wrap=True)
     for name in numbers:
-        table.add_column(Text(name), justify="right", no_wrap=True)
+        # A class name may be long; it is cut rather than the numbers.
+        table.add_column(Text(name), justify="right", no_wrap=True, min_width=5, max_width=14)
     return table
 
 

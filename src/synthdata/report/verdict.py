@@ -41,6 +41,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     """
     arms = run.arms()
     _check_arms(section, arms)
+    split = _evaluation_split(run)
     scores = _scores(run, arms)
     chosen = _headline_arm(section, arms)
     bootstrap = resample_images(run, arms, num_resamples=section.bootstrap_samples)
@@ -48,7 +49,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     metrics: dict[str, Any] = {
         "reference": section.reference,
         "headline_arm": chosen,
-        "evaluation_split": _evaluation_split(run),
+        "evaluation_split": split,
         "seeds": list(run.seeds),
         "confidence": section.confidence,
         "minimum_gain": section.minimum_gain,
