@@ -1,0 +1,216 @@
+"""Real trainings, each of four optimizer steps, in their own processes."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synthdata.config.detector import UltralyticsConfig
+from synthdata.config.train import TrainConfig
+from synthdata.detectors.arms import train_arms
+from synthdata.detectors.base import TrainSettings
+from synthdata.detectors.jobs import prepare_job, read_predictions, train_and_predict
+from synthdata.detectors.workers import run_workers
+from synthdata.errors import DatasetError, TrainingError
+from synthdata.files import read_json
+from synthdata.manifest import load_dataset
+
+Trained = tuple[Path, dict[str, Any]]
+
+# Imported by every Python process at its start, before any library.
+AUDIT = """
+import os, sys
+def note(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        with open(os.environ["AUDIT_LOG"], "a") as log:
+            log.write(f"{event} {args}\\n")
+        raise OSError("tests have no network")
+sys.addaudithook(note)
+open(os.environ["AUDIT_LOG"], "a").write("armed\\n")
+"""
+
+
+def tensors(weights: Path) -> dict[str, bytes]:
+    """The numbers in a torch file, without unpickling; its dates and paths differ by run."""
+    with zipfile.ZipFile(weights) as archive:
+        names = [name for name in archive.namelist() if "/data/" in name]
+        return {Path(name).name: archive.read(name) for name in names}
+
+
+@pytest.fixture(scope="session")
+def trained(
+    section: TrainConfig, version_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Trained:
+    """The stage, undisturbed."""
+    out_dir = tmp_path_factory.mktemp("train")
+    return out_dir, train_arms(section, version_dir=version_dir, out_dir=out_dir)
+
+
+def test_every_arm_gets_the_same_work(trained: Trained) -> None:
+    out_dir, metrics = trained
+    assert metrics["evaluation_split"] == "val"
+    assert set(metrics["arms"]) == {"real", "synthetic"}
+    for values in metrics["arms"].values():
+        # the repeats of the list are kept, and every batch makes a step
+        assert (values["num_images"], values["steps"]) == (8, 4)
+        assert 0 <= values["map50_95"] <= values["map50"] <= 1
+        assert values["seconds"] > 0
+        assert values["num_parameters"] < 400_000
+        assert (out_dir / values["weights"]).is_file()
+    weights = [tensors(out_dir / values["weights"]) for values in metrics["arms"].values()]
+    assert weights[0] != weights[1]
+
+
+def test_job_folder_keeps_results_and_no_scratch(trained: Trained, version_dir: Path) -> None:
+    job_dir = trained[0] / "jobs" / "real"
+    assert sorted(path.name for path in job_dir.iterdir()) == [
+        "job.json", "log.txt", "losses.csv", "metrics-val.json", "predictions-val.json",
+        "training.json", "weights.pt",
+    ]  # fmt: skip
+    losses = pd.read_csv(job_dir / "losses.csv")
+    assert losses.columns.tolist() == ["epoch", "box", "cls", "dfl"]
+    assert losses["epoch"].tolist() == [1, 2]
+    assert np.isfinite(losses).all(axis=None)
+    # version's folder is an input: nothing was written into it
+    assert not list(version_dir.rglob("*.cache"))
+
+
+def test_predictions_are_in_the_images_own_pixels(trained: Trained) -> None:
+    for found in read_predictions(trained[0] / "jobs" / "real", "val", num_images=3):
+        assert 0 < len(found) <= 300
+        assert found.xyxy.min() >= 0
+        assert (found.xyxy.max(axis=0) <= [64, 48, 64, 48]).all()
+        assert found.xyxy[:, 0].max() > 32  # not squeezed into a corner
+        assert ((found.confidence >= 0.001) & (found.confidence <= 1)).all()
+
+
+def test_another_split_is_evaluated_without_training(
+    trained: Trained, section: TrainConfig, version_dir: Path, tmp_path: Path
+) -> None:
+    out_dir = Path(shutil.copytree(trained[0], tmp_path / "train"))
+    before = {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
+    final = section.model_copy(update={"evaluation_split": "test"})
+    metrics = train_arms(final, version_dir=version_dir, out_dir=out_dir)
+    assert (metrics["evaluation_split"], metrics["num_evaluation_images"]) == ("test", 2)
+    assert before == {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
+    logs = [path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/log.txt")]
+    again = train_arms(section, version_dir=version_dir, out_dir=out_dir)
+    assert again == trained[1]
+    assert logs == [path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/log.txt")]
+
+
+def test_kill_9_costs_the_training_in_flight_and_changes_nothing(
+    trained: Trained, section: TrainConfig, version_dir: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from synthdata.config.train import TrainConfig\n"
+        "from synthdata.detectors.arms import train_arms\n"
+        "section = TrainConfig.model_validate_json(sys.argv[1])\n"
+        "train_arms(section, version_dir=Path(sys.argv[2]), out_dir=Path(sys.argv[3]))\n"
+    )
+    one_by_one = section.model_copy(update={"num_jobs": 1})
+    arguments = [one_by_one.model_dump_json(), str(version_dir), str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments])
+    # the second arm trains when ultralytics has made its run folder
+    in_flight = tmp_path / "jobs" / "synthetic" / "scratch" / "run"
+    deadline = time.monotonic() + 300
+    while not in_flight.is_dir():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = tmp_path / "jobs" / "real" / "weights.pt"
+    kept = finished.stat().st_mtime_ns
+    assert not (tmp_path / "jobs" / "synthetic" / "training.json").exists()
+
+    train_arms(one_by_one, version_dir=version_dir, out_dir=tmp_path)
+    assert finished.stat().st_mtime_ns == kept
+    for arm in ("real", "synthetic"):
+        killed, undisturbed = (root / "jobs" / arm for root in (tmp_path, trained[0]))
+        assert tensors(killed / "weights.pt") == tensors(undisturbed / "weights.pt")
+        name = "predictions-val.json"
+        assert read_json(killed / name) == read_json(undisturbed / name)
+
+
+def test_another_seed_gives_other_weights_and_nothing_asks_the_network(
+    trained: Trained, config: UltralyticsConfig, version_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AUDIT)
+    real = load_dataset(version_dir / "arms" / "real")
+    call = prepare_job(
+        config,
+        TrainSettings(epochs=2, batch_size=4, seed=5, device="cpu"),
+        train=[real.samples[i % 3] for i in range(8)],
+        dataset=real,
+        targets={"val": load_dataset(version_dir / "eval" / "val")},
+        job_dir=tmp_path / "job",
+    )
+    assert call is not None
+    log = tmp_path / "audit.log"
+    environment = {"PYTHONPATH": str(tmp_path), "AUDIT_LOG": str(log)}
+    audited = replace(call, environment={**call.environment, **environment})
+    list(run_workers([audited], num_parallel=1))
+    assert set(log.read_text().splitlines()) == {"armed"}
+    other = tmp_path / "job" / "weights.pt"
+    assert tensors(other) != tensors(trained[0] / "jobs" / "real" / "weights.pt")
+
+
+def test_a_wrong_policy_stops_the_stage_and_says_why(
+    section: TrainConfig, config: UltralyticsConfig, version_dir: Path, tmp_path: Path
+) -> None:
+    wrong = config.model_copy(update={"augmentations": ({"GaussNoise": {"var_limit": 10}},)})
+    with pytest.raises(TrainingError, match="var_limit"):
+        train_arms(
+            section.model_copy(update={"detector": wrong}),
+            version_dir=version_dir,
+            out_dir=tmp_path,
+        )
+    assert not list(tmp_path.glob("jobs/*/weights.pt"))
+
+
+def test_refuses_a_list_with_an_unknown_image(
+    section: TrainConfig, own_version_dir: Path, tmp_path: Path
+) -> None:
+    path = own_version_dir / "arms" / "real" / "train.txt"
+    path.write_text(path.read_text().replace("real-001", "real-009"))
+    with pytest.raises(DatasetError, match=r"images/real-009\.png"):
+        train_arms(section, version_dir=own_version_dir, out_dir=tmp_path)
+
+
+def test_refuses_a_folder_without_arms(section: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="run the version stage"):
+        train_arms(section, version_dir=tmp_path, out_dir=tmp_path / "train")
+
+
+def test_train_and_predict_is_reused(
+    config: UltralyticsConfig, version_dir: Path, tmp_path: Path
+) -> None:
+    real = load_dataset(version_dir / "arms" / "real")
+    val = load_dataset(version_dir / "eval" / "val")
+
+    def run() -> list[int]:
+        found = train_and_predict(
+            config, train=real, targets=val, steps=3, batch_size=2, seed=2**40, threads=1,
+            out_dir=tmp_path,
+        )  # fmt: skip
+        return [len(detections) for detections in found]
+
+    first = run()
+    assert len(first) == 3
+    # three images fill two batches; three steps make two whole passes
+    assert read_json(tmp_path / "training.json")["steps"] == 4
+    start = (tmp_path / "log.txt").stat().st_mtime_ns
+    assert run() == first
+    assert (tmp_path / "log.txt").stat().st_mtime_ns == start
