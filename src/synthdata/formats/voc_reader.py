@@ -1,6 +1,6 @@
 """Reads Pascal VOC folders as they stand; what is wrong is noted, never raised."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def parse_voc(root: Path, *, class_names: tuple[str, ...] = ()) -> RawDataset:
     if not images:
         raw.error("no_images", _IMAGES, f"expected images in {_IMAGES}/, found none")
     raw.class_names = raw.class_names or _found_classes(trees.values())
-    splits = _read_lists(raw, images)
+    splits = _read_lists(raw, known=images.keys() | labels.keys())
     for stem in sorted(set(images) & set(splits or images)):
         label = labels.get(stem, _LABELS / f"{stem}.xml")
         split = splits.get(stem, "train")
@@ -119,7 +119,7 @@ def _find_named(
     )
 
 
-def _read_lists(raw: RawDataset, images: dict[str, Path]) -> dict[str, Split]:
+def _read_lists(raw: RawDataset, *, known: Set[str]) -> dict[str, Split]:
     """Return each listed image's official split; empty where there are no lists."""
     splits: dict[str, Split] = {}
     for name, split in _LIST_NAMES.items():
@@ -128,7 +128,7 @@ def _read_lists(raw: RawDataset, images: dict[str, Path]) -> dict[str, Split]:
             continue
         lines = (raw.read_text(path) or "").splitlines()
         for line, text in enumerate(lines, start=1):
-            stem = _listed_stem(raw, path, line, text, images)
+            stem = _listed_stem(raw, path, line, text, known)
             if stem is None or (name == "trainval" and stem in splits):
                 continue
             if splits.setdefault(stem, split) != split:
@@ -142,15 +142,13 @@ def _read_lists(raw: RawDataset, images: dict[str, Path]) -> dict[str, Split]:
     return splits
 
 
-def _listed_stem(
-    raw: RawDataset, path: Path, line: int, text: str, images: dict[str, Path]
-) -> str | None:
+def _listed_stem(raw: RawDataset, path: Path, line: int, text: str, known: Set[str]) -> str | None:
     stem = text.strip()
     if not stem or raw.inside(stem, base=_IMAGES, file=path.as_posix(), line=line) is None:
         return None
-    if stem not in images:
+    if stem not in known:
         stem = stem.split()[0]  # some lists say after the name whether a class is there
-    if stem in images:
+    if stem in known:
         return stem
     raw.error(
         "image_missing",

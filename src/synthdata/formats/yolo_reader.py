@@ -133,7 +133,8 @@ def _parse_image(raw: RawDataset, path: Path, split: Split) -> RawImage:
             lines.append(line)
     cxcywh = np.array(rows, np.float64).reshape(-1, 4)
     half = cxcywh[:, 2:] / 2
-    xyxy = np.hstack([cxcywh[:, :2] - half, cxcywh[:, :2] + half])
+    with np.errstate(invalid="ignore"):  # infinity less infinity; found as not finite later
+        xyxy = np.hstack([cxcywh[:, :2] - half, cxcywh[:, :2] + half])
     if header is not None:
         xyxy *= [header.width, header.height, header.width, header.height]
     return RawImage(
