@@ -46,8 +46,9 @@ def iou_matrix(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
     size = np.clip(bottom_right - top_left, 0, None)
     intersection = size[..., 0] * size[..., 1]
     union = area(boxes_a)[:, None] + area(boxes_b)[None, :] - intersection
-    iou: FloatArray = np.zeros_like(intersection)
-    return np.divide(intersection, union, out=iou, where=union > 0)
+    zeros = np.zeros_like(intersection)
+    iou: FloatArray = np.divide(intersection, union, out=zeros, where=union > 0)
+    return iou
 
 
 def clip(xyxy: FloatArray, *, width: int, height: int) -> FloatArray:
@@ -72,7 +73,7 @@ def xyxy_to_cxcywh(xyxy: FloatArray, *, width: int, height: int) -> FloatArray:
 def cxcywh_to_xyxy(cxcywh: FloatArray, *, width: int, height: int) -> FloatArray:
     """Return pixels from YOLO's normalised centre and size."""
     half = cxcywh[:, 2:] / 2
-    corners = np.hstack([cxcywh[:, :2] - half, cxcywh[:, :2] + half])
+    corners = as_xyxy(np.hstack([cxcywh[:, :2] - half, cxcywh[:, :2] + half]))
     return scale(corners, factor_x=width, factor_y=height)
 
 

@@ -226,6 +226,8 @@ ONE_FORMAT: list[Any] = [
      "Annotations/img-7.xml:3", "expected an image JPEGImages/img-7.* for these labels"),
     ("voc", lambda f: list_again(f, "img-0"), "duplicate_across_splits",
      "ImageSets/Main/val.txt:3", "'img-0' is in train and val; remove it from one"),
+    ("voc", lambda f: (f / "classes.txt").write_bytes(b"\xe9\n"), "file_unreadable",
+     "classes.txt:0", "expected UTF-8 text"),
     ("voc", lambda f: list_again(f, "nothing"), "image_missing", "ImageSets/Main/val.txt:3",
      "expected the name of an image in JPEGImages/, got 'nothing'"),
     ("voc", lambda f: list_again(f, "../img-0"), "path_escape", "ImageSets/Main/val.txt:3",

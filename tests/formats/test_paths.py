@@ -28,6 +28,13 @@ def test_links_may_stay_but_not_leave(tmp_path: Path) -> None:
             path_inside(root, Path(), named)
 
 
+def test_paths_that_can_not_be_followed(tmp_path: Path) -> None:
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    for named in ("circle.png", "a" * 300 + ".png"):
+        with pytest.raises(PathEscapeError, match="can't be followed"):
+            path_inside(tmp_path, Path(), named)
+
+
 def test_files_below(tmp_path: Path) -> None:
     for name in ("b.PNG", "deep/a.png", "._b.png", ".hidden/c.png", "note.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

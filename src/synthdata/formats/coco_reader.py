@@ -163,9 +163,12 @@ def _parse_image(
 
 
 def _image_path(raw: RawDataset, file: _JsonFile, named: str, line: int) -> Path | None:
-    there = (base for base in file.image_dirs if (raw.root / base / named).is_file())
-    base = next(there, file.image_dirs[0])
-    return raw.inside(named, base=base, file=file.name, line=line)
+    base = file.image_dirs[0]
+    first = raw.inside(named, base=base, file=file.name, line=line)
+    if first is None:
+        return None
+    paths = (folder / first.relative_to(base) for folder in file.image_dirs)
+    return next((path for path in paths if (raw.root / path).is_file()), first)
 
 
 def _with_boxes(

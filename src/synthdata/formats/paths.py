@@ -15,7 +15,8 @@ def path_inside(root: Path, base: Path, named: str) -> Path:
     """Return `named`, which is relative to `root / base`, as a path relative to `root`.
 
     Raises:
-        PathEscapeError: If it is absolute, climbs with `..`, or is a link that leaves `root`.
+        PathEscapeError: If it is absolute, climbs with `..`, is a link that leaves `root`, or
+            can't be followed.
     """
     if PurePosixPath(named).is_absolute() or PureWindowsPath(named).anchor:
         raise PathEscapeError(
@@ -28,7 +29,15 @@ def path_inside(root: Path, base: Path, named: str) -> Path:
             f"expected a path inside the data set's folder, got {named!r}; remove '..' from it"
         )
     path = base / relative
-    if not (root / path).resolve().is_relative_to(root.resolve()):
+    try:
+        target = (root / path).resolve()
+        target.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, a circle of links
+        raise PathEscapeError(
+            f"expected a path inside the data set's folder, {path.as_posix()[:80]!r} can't be "
+            f"followed: {error}; rename or remove it"
+        ) from error
+    if not target.is_relative_to(root.resolve()):
         raise PathEscapeError(
             f"expected a file inside the data set's folder, but {path.as_posix()!r} is a link "
             "that leaves it; put the file itself there"

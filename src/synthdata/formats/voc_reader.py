@@ -28,7 +28,10 @@ def parse_voc(root: Path, *, class_names: tuple[str, ...] = ()) -> RawDataset:
         class_names: The classes; without them `classes.txt` says, and without that the
             names found, in alphabetical order.
     """
-    raw = RawDataset(root, class_names or _listed_classes(root))
+    raw = RawDataset(root, class_names)
+    if not class_names and (root / _CLASSES).is_file():
+        lines = (raw.read_text(_CLASSES) or "").splitlines()
+        raw.class_names = tuple(line.strip() for line in lines if line.strip())
     images = _by_stem(raw, files_below(root, _IMAGES, IMAGE_SUFFIXES))
     labels = _by_stem(raw, files_below(root, _LABELS, frozenset({".xml"})))
     trees = {
@@ -48,11 +51,6 @@ def parse_voc(root: Path, *, class_names: tuple[str, ...] = ()) -> RawDataset:
         for stem in sorted(set(images) - set(splits)):
             raw.warning("image_unlisted", images[stem], f"no list in {_LISTS} has it; left out")
     return raw
-
-
-def _listed_classes(root: Path) -> tuple[str, ...]:
-    text = (root / _CLASSES).read_text("utf-8") if (root / _CLASSES).is_file() else ""
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _found_classes(trees: Iterable[etree._Element]) -> tuple[str, ...]:

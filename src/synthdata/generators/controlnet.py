@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
+import transformers
 
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
@@ -28,6 +30,8 @@ _SCHEDULERS = {
 }
 # The pipelines take sizes that are multiples of this.
 _SIZE_MULTIPLE = 8
+
+_LIBRARY_LOGS = (diffusers.logging, transformers.logging)
 
 logger = logging.getLogger(__name__)
 
@@ -118,16 +122,9 @@ def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, sch
     dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
     options = {"dtype": dtype, "use_safetensors": True}
     try:
-        if card.kind == "embedded":
-            pipeline = _LayoutGuidedPipeline.from_pretrained(
-                model_dir / card.pipeline, local_files_only=True, **options
-            )
-        else:
-            controlnet = diffusers.ControlNetModel.from_pretrained(
-                card.controlnet, revision=card.controlnet_revision, **options
-            )
-            pipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
-                card.pipeline, controlnet=controlnet, revision=card.revision, **options
+        with _quiet_diffusers():
+            pipeline = (_load_embedded if card.kind == "embedded" else _load_pretrained)(
+                card, model_dir, options
             )
     except (OSError, ValueError) as error:
         raise GenerationError(
@@ -141,6 +138,38 @@ def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, sch
     for part in (pipeline.unet, pipeline.vae, pipeline.controlnet):
         part.to(memory_format=torch.channels_last)
     return pipeline.to(hardware.device)
+
+
+def _load_embedded(card: GeneratorCard, model_dir: Path, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    return _LayoutGuidedPipeline.from_pretrained(
+        model_dir / card.pipeline, local_files_only=True, **options
+    )
+
+
+def _load_pretrained(card: GeneratorCard, _: Path, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    controlnet = diffusers.ControlNetModel.from_pretrained(
+        card.controlnet, revision=card.controlnet_revision, **options
+    )
+    # Picks the pipeline's own class: Stable Diffusion, XL, Flux with a ControlNet.
+    return diffusers.AutoPipelineForText2Image.from_pretrained(
+        card.pipeline, controlnet=controlnet, revision=card.revision, **options
+    )
+
+
+@contextmanager
+def _quiet_diffusers() -> Iterator[None]:
+    """Hide bars and remarks about `AutoencoderTiny`, which the pipeline doesn't expect."""
+    verbosity = diffusers.logging.get_verbosity()
+    with_bars = [log for log in _LIBRARY_LOGS if log.is_progress_bar_enabled()]
+    diffusers.logging.set_verbosity_error()
+    for log in with_bars:
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        diffusers.logging.set_verbosity(verbosity)
+        for log in with_bars:
+            log.enable_progress_bar()
 
 
 def _canvas(layout: Layout, render_scale: float) -> Layout:

@@ -2,6 +2,7 @@
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+NBSP = "\N{NO-BREAK SPACE}"
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -16,14 +17,14 @@ def plain(value: float, digits: int = 3) -> str:
 
 def percent(share: float) -> str:
     """Return a share as "95 %"."""
-    return f"{plain(100 * share, 0)} %"
+    return f"{plain(100 * share, 0)}{NBSP}%"
 
 
 def p_value(p: float | None) -> str:
     """Return a p value as precise as it means something; an en dash where there is none."""
     if p is None:
         return NOTHING
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def score(value: float | None) -> str:

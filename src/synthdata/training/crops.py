@@ -1,7 +1,11 @@
 """The augmented crops that the image generator is trained on, made once, boxes included."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass
+
+# Read at import: without it albumentations asks a package index for a newer version.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations as A  # noqa: N812  # the library's own name for itself
 import cv2

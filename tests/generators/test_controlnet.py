@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+from synthdata.config.fit import AutoencoderConfig, DenoiserConfig, FitConfig
+from synthdata.config.generate import ControlNetConfig
+from synthdata.errors import GenerationError
+from synthdata.generators import build_generator
+from synthdata.generators.controlnet import ControlNetGenerator
+from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
+from synthdata.training.autoencoder import build_autoencoder
+from synthdata.training.denoiser import build_denoiser
+from synthdata.training.fit import fit_model
+from synthdata.training.text import build_text_encoder, build_tokenizer
+
+Fitted = tuple[Path, DetectionDataset]
+NAMES = ("RBC", "WBC", "Platelets")
+
+
+def requests(num: int, *, width: int = 64, height: int = 48) -> list[GenerationRequest]:
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(num):
+        corner = rng.uniform(0, 24, (3, 2))
+        annotations = Annotations(np.hstack([corner, corner + 16]), rng.integers(0, 3, 3))
+        layout = Layout(f"layout-{i}", width, height, annotations)
+        made.append(GenerationRequest(f"image-{i}", layout, "a blood smear with 3 RBC", 100 + i))
+    return made
+
+
+def images(fitted: Fitted, todo: list[GenerationRequest], **values: object) -> list[UInt8Array]:
+    config = ControlNetConfig.model_validate(
+        {"kind": "controlnet", "num_inference_steps": 4, "device": "cpu"} | values
+    )
+    generator = build_generator(config, model_dir=fitted[0], dataset=fitted[1])
+    made = list(generator.generate(todo))
+    assert [sample.request for sample in made] == todo
+    assert all(sample.annotations == sample.request.layout.annotations for sample in made)
+    assert all(sample.origin == "generated" for sample in made)
+    return [sample.image for sample in made]
+
+
+def test_same_request_same_bytes_other_seed_other_image(fitted: Fitted) -> None:
+    todo = requests(2)
+
+    once, again = images(fitted, todo), images(fitted, todo)
+
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(once, again, strict=True))
+    assert once[0].shape == (48, 64, 3)
+    assert once[0].dtype == np.uint8
+    other = [GenerationRequest(todo[0].sample_id, todo[0].layout, todo[0].prompt, todo[0].seed + 1)]
+    assert not np.array_equal(images(fitted, other)[0], once[0])
+
+
+def test_batch_size_and_company_change_an_image_by_at_most_one_grey_level(fitted: Fitted) -> None:
+    todo = requests(9)
+
+    single = images(fitted, todo, batch_size=1)
+    batched = images(fitted, todo, batch_size=8)
+
+    for a, b in zip(single, batched, strict=True):
+        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+
+
+def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fitted) -> None:
+    todo = requests(1)
+    bare = [
+        GenerationRequest(
+            r.sample_id, Layout("bare", 64, 48, Annotations.empty()), r.prompt, r.seed
+        )
+        for r in todo
+    ]
+
+    assert not np.array_equal(images(fitted, todo)[0], images(fitted, bare)[0])
+    plain, guided = (images(fitted, todo, guidance_scale=g)[0] for g in (1.0, 3.0))
+    assert not np.array_equal(plain, guided)
+
+
+def test_sizes_that_pipelines_refuse_are_made_larger_and_cut(fitted: Fitted) -> None:
+    mixed = [*requests(1, width=61, height=45), *requests(1), *requests(1, width=61, height=45)]
+
+    shapes = [image.shape for image in images(fitted, mixed)]
+
+    assert shapes == [(45, 61, 3), (48, 64, 3), (45, 61, 3)]
+
+
+@pytest.mark.parametrize("scheduler", ["own", "ddim", "dpmsolver++", "unipc"])
+def test_each_sampler_runs(fitted: Fitted, scheduler: str) -> None:
+    image = images(fitted, requests(1), scheduler=scheduler)[0]
+
+    assert image.std() > 1
+
+
+def test_other_classes_than_the_models_are_an_error(fitted: Fitted) -> None:
+    config = ControlNetConfig(kind="controlnet", device="cpu")
+
+    with pytest.raises(GenerationError, match=r"fitted for classes \['RBC'.*run fit again"):
+        ControlNetGenerator(config, fitted[0], class_names=("cat",))
+
+
+def test_a_folder_without_a_model_is_an_error(fitted: Fitted, tmp_path: Path) -> None:
+    config = ControlNetConfig(kind="controlnet", device="cpu")
+
+    with pytest.raises(GenerationError, match=r"must hold generator\.json .* run fit first"):
+        build_generator(config, model_dir=tmp_path, dataset=fitted[1])
+    (tmp_path / "generator.json").write_text("{}")
+    with pytest.raises(GenerationError, match="isn't a generator card; run fit again"):
+        build_generator(config, model_dir=tmp_path, dataset=fitted[1])
+
+
+def save_pretrained(root: Path, *, safe: bool) -> FitConfig:
+    """Write a base pipeline and a ControlNet with a three-channel picture, untrained."""
+    tokenizer = build_tokenizer("a photo with {objects}", NAMES)
+    denoiser = build_denoiser(
+        DenoiserConfig(block_out_channels=(16, 24), cross_attention_dim=16),
+        build_text_encoder(tokenizer, 16),
+        latent_channels=4,
+        control_channels=3,
+        sample_size=(24, 32),
+    )
+    StableDiffusionPipeline(
+        vae=build_autoencoder(AutoencoderConfig(channels=8)),
+        text_encoder=denoiser.text_encoder,
+        tokenizer=tokenizer,
+        unet=denoiser.unet,
+        scheduler=DDIMScheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(root / "base", safe_serialization=safe)
+    denoiser.controlnet.save_pretrained(root / "control", safe_serialization=safe)
+    model = {
+        "kind": "pretrained", "model": str(root / "base"), "controlnet": str(root / "control"),
+    }  # fmt: skip
+    return FitConfig.model_validate({"model": model})
+
+
+def test_a_pretrained_base_and_controlnet_are_used_as_they_are(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    fit_model(save_pretrained(tmp_path, safe=True), fitted[1], tmp_path / "fit")
+
+    made = images((tmp_path / "fit", fitted[1]), requests(2), render_scale=1.5)
+
+    assert [image.shape for image in made] == [(48, 64, 3)] * 2
+
+
+def test_pickled_weights_are_refused(fitted: Fitted, tmp_path: Path) -> None:
+    fit_model(save_pretrained(tmp_path, safe=False), fitted[1], tmp_path / "fit")
+    assert list((tmp_path / "base").rglob("*.bin"))
+
+    with pytest.raises(GenerationError, match="can't be loaded.*safetensors"):
+        images((tmp_path / "fit", fitted[1]), requests(1))
+
+
+def test_the_cpu_computes_in_float32(fitted: Fitted) -> None:
+    config = ControlNetConfig(kind="controlnet", device="cpu")
+    generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
+
+    assert generator._pipeline.unet.dtype == torch.float32

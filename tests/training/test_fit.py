@@ -1,0 +1,175 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from diffusers import StableDiffusionControlNetPipeline
+from safetensors.torch import load_file
+
+from synthdata.config.fit import FitConfig
+from synthdata.errors import ConfigError, DatasetError, TrainingError
+from synthdata.samples import DetectionDataset
+from synthdata.training.card import read_card
+from synthdata.training.fit import fit_model
+from synthdata.training.hardware import choose_hardware
+from training.tiny import EMBEDDED, tiny_config
+
+Fitted = tuple[Path, DetectionDataset]
+_blocked = {"on": False}
+
+
+def _refuse_sockets(event: str, _: tuple[Any, ...]) -> None:
+    if _blocked["on"] and event in ("socket.connect", "socket.getaddrinfo"):
+        raise OSError(f"{event} in a test that must not need a network")
+
+
+sys.addaudithook(_refuse_sockets)
+
+
+@pytest.fixture
+def no_sockets() -> Any:
+    _blocked["on"] = True
+    yield
+    _blocked["on"] = False
+
+
+def test_fit_leaves_a_complete_folder(fitted: Fitted) -> None:
+    model_dir, train = fitted
+    card = read_card(model_dir)
+
+    assert sorted(path.name for path in model_dir.iterdir()) == [
+        "generator.json", "losses.csv", "pipeline",
+    ]  # fmt: skip
+    assert (card.kind, card.pipeline, card.control) == ("embedded", "pipeline", "class_maps")
+    assert card.class_names == train.class_names
+    assert card.image_size == (64, 48)
+    losses = pd.read_csv(model_dir / "losses.csv")
+    assert losses.groupby("phase")["step"].max().to_dict() == {
+        "autoencoder": 30, "decoder": 10, "denoiser": 60,
+    }  # fmt: skip
+    assert not losses.isna().any().any()
+    phases = card.metrics["phases"]
+    assert all(phases[name]["images_per_s"] > 0 for name in ("autoencoder", "decoder", "denoiser"))
+    assert card.metrics["peak_rss_mib"] > 100
+
+
+@pytest.mark.usefixtures("no_sockets")
+def test_plain_diffusers_loads_and_runs_the_pipeline(fitted: Fitted) -> None:
+    folder = fitted[0] / "pipeline"
+    pipeline = StableDiffusionControlNetPipeline.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True
+    )
+    pipeline.set_progress_bar_config(disable=True)
+
+    images = pipeline(
+        prompt="a blood smear with 3 RBC",
+        image=torch.zeros(1, 4, 48, 64),
+        height=48,
+        width=64,
+        num_inference_steps=2,
+        output_type="np",
+    ).images
+
+    assert images.shape == (1, 48, 64, 3)
+    assert np.isfinite(images).all()
+    weights = {p.suffix for p in folder.rglob("*") if p.stat().st_size > 10_000 and p.is_file()}
+    assert weights <= {".safetensors", ".json", ".txt"}
+
+
+def test_a_complete_folder_is_left_alone(fitted: Fitted) -> None:
+    model_dir, train = fitted
+    before = (model_dir / "generator.json").stat().st_mtime_ns
+
+    metrics = fit_model(tiny_config(), train, model_dir)
+
+    assert metrics == read_card(model_dir).metrics
+    assert (model_dir / "generator.json").stat().st_mtime_ns == before
+
+
+_FIT = """
+import sys
+from pathlib import Path
+import torch
+from synthdata.config.fit import FitConfig
+from synthdata.manifest import load_dataset
+from synthdata.training.fit import fit_model
+torch.set_num_threads(int(sys.argv[4]))
+config = FitConfig.model_validate_json(sys.argv[1])
+fit_model(config, load_dataset(Path(sys.argv[2])), Path(sys.argv[3]))
+"""
+
+
+def test_a_killed_fit_ends_with_the_weights_of_an_undisturbed_one(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    model_dir, train = fitted
+    config = tiny_config().model_dump_json()
+    arguments = [config, str(train.root), str(tmp_path), str(torch.get_num_threads())]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FIT, *arguments], stderr=subprocess.PIPE, text=True
+    )
+    checkpoint = tmp_path / "checkpoints" / "denoiser.pt"
+    while not checkpoint.is_file():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert not (tmp_path / "generator.json").exists()
+    step = torch.load(checkpoint, weights_only=True)["progress"]["step"]
+    assert 0 < step < 60, "killed in the middle of a phase"
+
+    fit_model(tiny_config(), train, tmp_path)
+
+    names = sorted(p.relative_to(model_dir) for p in model_dir.rglob("*.safetensors"))
+    assert len(names) == 4
+    for name in names:
+        undisturbed, resumed = load_file(model_dir / name), load_file(tmp_path / name)
+        assert undisturbed.keys() == resumed.keys()
+        assert all(torch.equal(undisturbed[key], resumed[key]) for key in undisturbed), name
+    for folder in (model_dir, tmp_path):
+        assert not (folder / "checkpoints").exists()
+    assert (model_dir / "losses.csv").read_bytes() == (tmp_path / "losses.csv").read_bytes()
+
+
+def test_an_exploding_loss_is_an_error_and_leaves_no_model(fitted: Fitted, tmp_path: Path) -> None:
+    wild = EMBEDDED | {"autoencoder": EMBEDDED["autoencoder"] | {"learning_rate": 1e30}}
+
+    with pytest.raises(TrainingError, match=r"phase autoencoder isn't finite .* learning_rate"):
+        fit_model(tiny_config(model=wild), fitted[1], tmp_path)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pretrained_model_is_named_not_trained(fitted: Fitted, tmp_path: Path) -> None:
+    config = FitConfig.model_validate(
+        {"model": {"kind": "pretrained", "model": "org/base", "controlnet": "org/control"}}
+    )
+
+    metrics = fit_model(config, fitted[1], tmp_path)
+
+    card = read_card(tmp_path)
+    assert metrics == {"kind": "pretrained", "model": "org/base", "controlnet": "org/control"}
+    assert (card.pipeline, card.controlnet, card.control) == ("org/base", "org/control", "picture")
+    assert [path.name for path in tmp_path.iterdir()] == ["generator.json"]
+
+
+def test_no_train_image_is_an_error(fitted: Fitted, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="at least one train image"):
+        fit_model(tiny_config(), fitted[1].split("test"), tmp_path)
+
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_missing_gpu_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="device is 'cuda' but torch sees no GPU"):
+        choose_hardware("cuda")
+    assert choose_hardware("auto").device.type == "cpu"
