@@ -38,7 +38,7 @@ def version_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples = write_dataset(folder, num=num, seed=seed, prefix=name).samples
         lines = [f"./{samples[i % num].path.as_posix()}" for i in range(LIST_LENGTH)]
         (folder / "train.txt").write_text("\n".join(lines) + "\n")
-    write_dataset(root / "eval" / "val", num=3, seed=10, split="val", prefix="val")
+    write_dataset(root / "eval" / "val", num=3, seed=10, split="val", prefix="val", size=(160, 120))
     write_dataset(root / "eval" / "test", num=2, seed=11, split="test", prefix="test")
     return root
 
