@@ -25,6 +25,23 @@ def folder_source(path: Path, format_name: Any) -> FolderSource:
     return FolderSource(kind="folder", path=path, format=format_name)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "digits", "digits": [4, 4]}, "digits must differ from each other"),
+        ({"kind": "digits", "digits": []}, "at least 1 item"),
+        ({"kind": "digits", "digits": [10]}, "less than or equal to 9"),
+        (
+            {"kind": "folder", "path": "x", "format": "voc", "val_fraction": 0.9},
+            "must sum to less than 1, got 0.9 and 0.2",
+        ),
+    ],
+)
+def test_settings_that_can_not_be(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PrepareConfig.model_validate({"source": values})
+
+
 def test_digits_from_nothing_to_a_manifest(tmp_path: Path) -> None:
     config = section(DIGITS, train_images=4, oracle_images=9, val_images=3, seed=1)
     out_dir = tmp_path / "out"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from synthdata.config.base import NonNegativeInt, PositiveInt, Section, StageSection
 
@@ -20,11 +20,22 @@ class DigitsSource(Section):
     """
 
     kind: Literal["digits"]
-    digits: tuple[Annotated[int, Field(ge=0, le=9)], ...] = (0, 4, 7)
+    digits: Annotated[tuple[Annotated[int, Field(ge=0, le=9)], ...], Field(min_length=1)] = (
+        0,
+        4,
+        7,
+    )
     num_train: PositiveInt = 320
     num_val: PositiveInt = 100
     num_test: PositiveInt = 150
     dataset_seed: NonNegativeInt = 0
+
+    @field_validator("digits")
+    @classmethod
+    def _digits_differ(cls, digits: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(digits)) != len(digits):
+            raise ValueError(f"digits must differ from each other, got {list(digits)}")
+        return digits
 
 
 class BccdSource(Section):
@@ -38,8 +49,10 @@ class FolderSource(Section):
 
     Attributes:
         path: Its folder, relative to the workspace or absolute.
-        format: YOLO, COCO or Pascal VOC. Without official splits, images are split by
-            `val_fraction` and `test_fraction`, by `split_seed`.
+        format: YOLO, COCO or Pascal VOC.
+        val_fraction: Share of the train images that becomes val, where the data set has none.
+        test_fraction: Share of the train images that becomes test, where it has none.
+        split_seed: Which of them; not the repetition, so that val and test stay the same.
     """
 
     kind: Literal["folder"]
@@ -49,13 +62,23 @@ class FolderSource(Section):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     split_seed: NonNegativeInt = 0
 
+    @model_validator(mode="after")
+    def _train_keeps_some(self) -> Self:
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "val_fraction and test_fraction must sum to less than 1, got "
+                f"{self.val_fraction} and {self.test_fraction}"
+            )
+        return self
+
 
 class PrepareConfig(StageSection):
     """Reads, checks, splits and resizes the real data.
 
     Attributes:
         source: The data set.
-        image_size: (width, height) in pixels to resize to; None keeps the size.
+        image_size: (width, height) in pixels to resize to, whatever the aspect ratio was;
+            None keeps the size.
         train_images: Size of the few-shot draw from the official train split; None takes all.
         min_instances: Each class has at least that many objects in the draw.
         oracle_images: Real images of the `oracle` arm, the draw included; None takes all.
