@@ -143,6 +143,14 @@ def test_one_repetition_has_no_interval_and_no_claim(tmp_path: Path) -> None:
     assert any("fewer than the 5" in text for text in found["warnings"])
 
 
+def test_where_no_detector_learnt_anything_it_is_said(tmp_path: Path) -> None:
+    arms = ("real", "synthetic")
+    found = _report(finish_run(tmp_path, seeds=(0, 1), arms=arms, noise=dict.fromkeys(arms, 9.0)))
+    assert found["arms"]["real"]["map50_95"] < 0.01
+    assert found["verdict"] in {"inconclusive", "no_gain"}
+    assert any("nothing can be concluded" in text for text in found["warnings"])
+
+
 def test_without_a_synthetic_arm_the_report_says_so(tmp_path: Path) -> None:
     found = _report(finish_run(tmp_path, arms=("real", "copy_paste"), seeds=(0, 1)))
     assert found["headline_arm"] is None

@@ -77,7 +77,9 @@ def test_the_gallery_shows_real_beside_generated_with_boxes_and_reasons(
     for figure in images:
         drawn = len(figure.xpath(".//rect[@class='over']"))
         alt = figure.xpath(".//img/@alt")[0]
-        assert drawn == sum(int(n) for n in re.findall(r"(?:: |, )(\d+) ", alt))
+        assert drawn == sum(
+            int(n) for n in re.findall(r"(?:: |, )(\d+) \N{MULTIPLICATION SIGN} ", alt)
+        )
         width, height = (float(v) for v in figure.xpath(".//img/@width | .//img/@height"))
         for box in figure.xpath(".//rect[@class='over']"):
             x, y, w, h = (float(box.get(name)) for name in ("x", "y", "width", "height"))

@@ -161,6 +161,7 @@ def test_a_score_on_test_tells_how_often_it_was_opened() -> None:
 
 def test_numbers_are_written_the_same_way_everywhere() -> None:
     assert signed(-0.0301) == f"{MINUS}0.030"
+    assert [signed(v) for v in (0.0, -0.0, -0.0002)] == ["0.000"] * 3
     assert plain(-0.5, 1) == f"{MINUS}0.5"
     assert percent(0.954) == f"95{NBSP}%"
     assert [p_value(p) for p in (0.00001, 0.0123, 0.5)] == [f"<{NBSP}0.001", "0.012", "0.50"]

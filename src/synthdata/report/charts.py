@@ -93,7 +93,7 @@ def histogram(kept: FloatArray, rejected: FloatArray, *, num_bins: int = 24) -> 
         return Histogram(Axis(0.0, 1.0), (), 0)
     low, high = float(both.min()), float(both.max())
     if low == high:
-        low, high = low - 0.5, high + 0.5
+        low, high = low - 0.05, high + 0.05
     edges = np.linspace(low, high, num_bins + 1)
     counts = np.histogram(kept, edges)[0], np.histogram(rejected, edges)[0]
     highest = int((counts[0] + counts[1]).max())

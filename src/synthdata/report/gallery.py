@@ -41,7 +41,7 @@ class Picture:
         width: Pixels of the original.
         height: Pixels of the original.
         boxes: The objects it is labelled with.
-        contents: "2 RBC, 1 WBC", for those who don't see it.
+        contents: "2 x RBC, 1 x WBC", for those who don't see it.
         note: Why it was rejected; empty otherwise.
     """
 
@@ -105,7 +105,11 @@ def _pick(samples: Sequence[Sample], count: int) -> list[Sample]:
 def _picture(dataset: DetectionDataset, sample: Sample, note: str) -> Picture:
     objects = sample.annotations
     counts = objects.counts(len(dataset.class_names))
-    named = [f"{n} {name}" for name, n in zip(dataset.class_names, counts, strict=True) if n]
+    named = [
+        f"{n} \N{MULTIPLICATION SIGN} {name}"
+        for name, n in zip(dataset.class_names, counts, strict=True)
+        if n
+    ]
     return Picture(
         name=sample.sample_id,
         uri=_data_uri(dataset, sample),

@@ -6,13 +6,14 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a number with its sign, a true minus among them; "+0.041"."""
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    """Return a number with its sign, a true minus among them; "+0.041", and "0.000" without."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
 def plain(value: float, digits: int = 3) -> str:
     """Return a number with a true minus where it is negative."""
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return signed(value, digits).removeprefix("+")
 
 
 def percent(share: float) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from synthdata import __version__
 from synthdata.config import STAGES
@@ -48,6 +49,7 @@ def render_page(run: Run, metrics: Mapping[str, Any], *, section: ReportConfig, 
         "percent": numerals.percent,
         "score": numerals.score,
         "signed": numerals.signed,
+        "unbroken": _unbroken,
     }
     environment.globals |= {"marks": _MARKS, "verdict_titles": _VERDICTS}
     context = {
@@ -59,6 +61,11 @@ def render_page(run: Run, metrics: Mapping[str, Any], *, section: ReportConfig, 
         "gallery": build_gallery(run, num_images=section.gallery_images),
     }
     return environment.get_template("report.html.j2").render(context)
+
+
+def _unbroken(text: str) -> Markup:
+    """Return escaped text in which the metric's name is never broken at its hyphen."""
+    return Markup(escape(text).replace("mAP50-95", Markup("<span class=nb>mAP50-95</span>")))  # noqa: S704
 
 
 def _verdict_context(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from synthdata.report.resampling import ImageBootstrap, resample_images
 from synthdata.report.run import Run
 
 RECOMMENDED_SEEDS = 5
+_NOTHING_LEARNT = 0.01
 _FREE_BASELINES = ("copy_paste", "real_rfs", "synthetic_random_drop")
 # Seen from the chosen arm, when it is the reference and a baseline is the other.
 _TURNED_ROUND = {"helps": "behind", "hurts": "ahead"}
@@ -60,7 +61,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "conditional_on": list(run.shared_stages()),
         "timings_s": stage_timings(run),
         "test_looks": read_looks(run_dir),
-        "warnings": _warnings(section, run, arms),
+        "warnings": _warnings(section, run, scores),
         "environment": describe_environment(run),
     }
     _add_costs(metrics, run, scores)
@@ -215,8 +216,14 @@ def _add_costs(metrics: dict[str, Any], run: Run, scores: pd.DataFrame) -> None:
         row["oracle_recovery"] = shares.get(arm)
 
 
-def _warnings(section: ReportConfig, run: Run, arms: Sequence[str]) -> list[str]:
+def _warnings(section: ReportConfig, run: Run, scores: pd.DataFrame) -> list[str]:
+    arms = scores["arm"].unique()
     found = []
+    if scores["map50_95"].max() < _NOTHING_LEARNT:
+        found.append(
+            f"No detector of any arm reached {_NOTHING_LEARNT} mAP50-95: nothing was learnt, so "
+            "nothing can be concluded; train longer, or on more images."
+        )
     if len(run.seeds) < RECOMMENDED_SEEDS:
         found.append(
             f"{len(run.seeds)} repetition{'s' * (len(run.seeds) != 1)}: fewer than the "

@@ -101,7 +101,7 @@ def _would_settle(arm: Metrics) -> str:
 
 def notes(metrics: Metrics) -> list[dict[str, str]]:
     """Return what must be read together with the headline, as `topic` and `text`."""
-    found: list[tuple[str, str]] = []
+    found = [("Caution", text) for text in metrics["warnings"]]
     if metrics["headline_arm"] is not None:
         found += [_contrast_note(contrast) for contrast in metrics["contrasts"]]
         found += _oracle_notes(metrics)
@@ -174,7 +174,7 @@ def _conditions(metrics: Metrics) -> list[tuple[str, str]]:
     ]
     if told:
         found.append(("Computed with", "; ".join(told) + "."))
-    return [*found, *(("Caution", text) for text in metrics["warnings"])]
+    return found
 
 
 def _listing(words: list[str]) -> str:
