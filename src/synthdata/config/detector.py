@@ -15,7 +15,7 @@ class UltralyticsConfig(Section):
             a size letter that ultralytics doesn't know, `yolo11p.yaml`, is synthdata's own
             smaller one.
         image_size: Longer side in pixels, a multiple of 32.
-        learning_rate: Peak, of AdamW; a short warm-up before it, a cosine to 0 after it.
+        learning_rate: Initial, AdamW.
         augmentations: albumentations transforms by name, with their arguments; stated, never
             the library's silent default.
         flip_lr: Probability of a left-right flip.

@@ -3,7 +3,6 @@
 ultralytics is AGPL-3.0; synthdata never imports it here, and talks to it through files only.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,9 @@ class UltralyticsDetector:
 def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[str, Any]:
     """Return ultralytics' training settings, so that none is left to its default by chance.
 
-    One optimizer step a batch (`nbs` equals the batch), no warm-up but that of `rate_factor`, and
-    no augmentation but what the config names.
+    One optimizer step a batch (`nbs` equals the batch), the learning rate falling linearly to a
+    hundredth after a warm-up over a tenth of the training, and no augmentation but what the
+    config names.
     """
     none = dict.fromkeys(
         ("hsv_h", "hsv_s", "hsv_v", "degrees", "shear", "perspective", "bgr", "mixup", "cutmix",
@@ -56,9 +56,12 @@ def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[
         "nbs": settings.batch_size,
         "optimizer": "AdamW",
         "lr0": config.learning_rate,
+        "lrf": 0.01,
         "momentum": 0.9,
         "weight_decay": 5e-4,
-        "warmup_epochs": 0.0,
+        "warmup_epochs": _WARMUP_FRACTION * settings.epochs,
+        "warmup_bias_lr": 0.0,
+        "warmup_momentum": 0.9,
         "fliplr": config.flip_lr,
         "flipud": config.flip_ud,
         "scale": config.scale,
@@ -70,17 +73,3 @@ def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[
         "patience": 0,
         "workers": _LOADER_WORKERS,
     }
-
-
-def rate_factor(progress: float) -> float:
-    """Return the learning rate's share of its peak.
-
-    It rises linearly over the first tenth of the training and falls to 0 along a cosine.
-
-    Args:
-        progress: Steps made, as a fraction of all, in [0, 1).
-    """
-    if progress < _WARMUP_FRACTION:
-        return (progress + 0.01) / (_WARMUP_FRACTION + 0.01)
-    remaining = (progress - _WARMUP_FRACTION) / (1 - _WARMUP_FRACTION)
-    return 0.5 * (1 + math.cos(math.pi * remaining))

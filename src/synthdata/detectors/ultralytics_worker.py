@@ -35,7 +35,7 @@ from synthdata.detectors.base import (
     TrainJob,
     predictions_path,
 )
-from synthdata.detectors.ultralytics import rate_factor, stated_settings
+from synthdata.detectors.ultralytics import stated_settings
 from synthdata.detectors.workers import end_with_parent
 from synthdata.errors import TrainingError
 from synthdata.files import replacing, write_json
@@ -73,19 +73,12 @@ def _keep_offline(config_dir: Path) -> None:
 
 
 class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
-    """Sets the learning rate by the step, counts the steps really made, and never validates."""
+    """Counts the optimizer steps really made, and never validates."""
 
     num_steps = 0
 
     def optimizer_step(self) -> None:
-        """Make a step and count it.
-
-        ultralytics sets the rate by the epoch, so that a training of few long epochs would end
-        while the rate is still high.
-        """
-        factor = rate_factor(self.num_steps / (len(self.train_loader) * self.epochs))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        """Make a step and count it."""
         super().optimizer_step()
         self.num_steps += 1
 
