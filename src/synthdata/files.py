@@ -56,7 +56,7 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # JSON is any t
     Raises:
         ValueError: If a number is NaN or infinite.
     """
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401

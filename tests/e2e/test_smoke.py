@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from synthdata.evaluation import compare_arms
 
 from conftest import Command
 from synthdata.config import STAGES, load_config
+from synthdata.evaluation import compare_arms
 from synthdata.files import read_json, sha256_file
 from synthdata.manifest import load_dataset
 

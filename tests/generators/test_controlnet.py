@@ -87,6 +87,8 @@ def test_sizes_that_pipelines_refuse_are_made_larger_and_cut(fitted: Fitted) -> 
     assert shapes == [(45, 61, 3), (48, 64, 3), (45, 61, 3)]
 
 
+# diffusers hands numpy a tensor whose `__array__` is older than numpy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers")
 @pytest.mark.parametrize("scheduler", ["own", "ddim", "dpmsolver++", "unipc"])
 def test_each_sampler_runs(fitted: Fitted, scheduler: str) -> None:
     image = images(fitted, requests(1), scheduler=scheduler)[0]
@@ -104,7 +106,7 @@ def test_other_classes_than_the_models_are_an_error(fitted: Fitted) -> None:
 def test_a_folder_without_a_model_is_an_error(fitted: Fitted, tmp_path: Path) -> None:
     config = ControlNetConfig(kind="controlnet", device="cpu")
 
-    with pytest.raises(GenerationError, match=r"must hold generator\.json .* run fit first"):
+    with pytest.raises(GenerationError, match=r"must hold generator\.json.*run fit first"):
         build_generator(config, model_dir=tmp_path, dataset=fitted[1])
     (tmp_path / "generator.json").write_text("{}")
     with pytest.raises(GenerationError, match="isn't a generator card; run fit again"):
@@ -126,7 +128,7 @@ def save_pretrained(root: Path, *, safe: bool) -> FitConfig:
         text_encoder=denoiser.text_encoder,
         tokenizer=tokenizer,
         unet=denoiser.unet,
-        scheduler=DDIMScheduler(),
+        scheduler=DDIMScheduler(steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -53,7 +53,7 @@ def trained(images: UInt8Array, steps: int) -> torch.nn.Module:
 
 def test_folded_latents_are_white_and_pictures_stay(images: UInt8Array) -> None:
     hardware = choose_hardware("cpu")
-    autoencoder = trained(images, 40)
+    autoencoder = trained(images, 60)
     batch = to_model_range(torch.from_numpy(images))
     with torch.no_grad():
         before = autoencoder.decode(autoencoder.encode(batch).latents).sample

@@ -52,7 +52,7 @@ def test_fit_leaves_a_complete_folder(fitted: Fitted) -> None:
     assert card.image_size == (64, 48)
     losses = pd.read_csv(model_dir / "losses.csv")
     assert losses.groupby("phase")["step"].max().to_dict() == {
-        "autoencoder": 30, "decoder": 10, "denoiser": 60,
+        "autoencoder": 20, "decoder": 10, "denoiser": 40,
     }  # fmt: skip
     assert not losses.isna().any().any()
     phases = card.metrics["phases"]
@@ -124,7 +124,7 @@ def test_a_killed_fit_ends_with_the_weights_of_an_undisturbed_one(
     process.communicate()
     assert not (tmp_path / "generator.json").exists()
     step = torch.load(checkpoint, weights_only=True)["progress"]["step"]
-    assert 0 < step < 60, "killed in the middle of a phase"
+    assert 0 < step < 40, "killed in the middle of a phase"
 
     fit_model(tiny_config(), train, tmp_path)
 

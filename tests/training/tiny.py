@@ -14,11 +14,11 @@ EMBEDDED: dict[str, Any] = {
     "kind": "embedded",
     "crops": {"num_crops": 12, "size": [48, 40], "flip_ud": 0.5},
     "autoencoder": {
-        "channels": 8, "steps": 30, "decoder_steps": 10, "batch_size": 4, "crop_size": 32,
+        "channels": 8, "steps": 20, "decoder_steps": 10, "batch_size": 4, "crop_size": 32,
         "learning_rate": 5e-3,
     },
     "denoiser": {
-        "block_out_channels": [16, 24], "cross_attention_dim": 16, "steps": 60, "batch_size": 2,
+        "block_out_channels": [16, 24], "cross_attention_dim": 16, "steps": 40, "batch_size": 2,
         "ema_decay": 0.9,
     },
 }  # fmt: skip

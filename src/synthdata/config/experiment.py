@@ -78,6 +78,11 @@ class ExperimentConfig(Section):
                 f"report.reference is {self.report.reference!r}, which is not among "
                 f"version.arms {list(self.version.arms)}"
             )
+        if self.report.headline not in (None, *self.version.arms):
+            raise ValueError(
+                f"report.headline is {self.report.headline!r}, which is not among "
+                f"version.arms {list(self.version.arms)}"
+            )
         pools = set(self.generate.generators)
         for arm in self.version.arms:
             if arm in _POOL_OF_ARM and _POOL_OF_ARM[arm] not in pools:

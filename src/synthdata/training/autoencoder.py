@@ -92,7 +92,8 @@ def encode_images(autoencoder: Any, images: UInt8Array, hardware: Hardware) -> t
         autoencoder.encode(to_model_range(batch).to(hardware.device)).latents.float().cpu()
         for batch in torch.split(torch.from_numpy(images), _ENCODE_BATCH)
     ]
-    return torch.cat(latents) * autoencoder.config.scaling_factor
+    scaling_factor: float = autoencoder.config.scaling_factor
+    return torch.cat(latents) * scaling_factor
 
 
 @torch.no_grad()
