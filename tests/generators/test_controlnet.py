@@ -128,7 +128,7 @@ def save_pretrained(root: Path, *, safe: bool) -> FitConfig:
         text_encoder=denoiser.text_encoder,
         tokenizer=tokenizer,
         unet=denoiser.unet,
-        scheduler=DDIMScheduler(steps_offset=1),
+        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
