@@ -14,6 +14,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # Every test is offline; a library that would ask a hub fails at once and says so.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Without byte code each process would compile torch's and diffusers' sources again: 10 s.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 

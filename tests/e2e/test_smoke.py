@@ -31,7 +31,7 @@ def test_the_verdict_follows_from_the_trainings(smoke_workspace: Path) -> None:
     import pandas as pd
 
     report = read_json(smoke_workspace / RUN / "report" / "metrics.json")
-    assert list(report["arms"]) == list(CONFIG.version.arms)
+    assert set(report["arms"]) == set(CONFIG.version.arms)
     rows = [
         {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
         for seed in CONFIG.seeds
