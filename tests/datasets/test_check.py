@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from broken_folders import MakeFolder, snapshot, write_blobs, write_png_header
 from PIL import Image
+from typer.testing import CliRunner
 
+from synthdata.cli import app
 from synthdata.config.prepare import FolderSource, PrepareConfig
 from synthdata.datasets.check import check_dataset
 from synthdata.datasets.prepare import prepare
@@ -145,6 +147,8 @@ def assert_one_error(folder: Path, format_name: str, code: str, message: str) ->
             out_dir=folder.parent / "out",
         )
     assert f"has 1 error:\n  {errors[0]}" in str(raised.value)
+    shown = CliRunner().invoke(app, ["data", "check", str(folder), "--format", format_name])
+    assert (shown.exit_code, str(errors[0]) in shown.output) == (1, True)
     assert snapshot(folder.parent) == before
     return errors[0].file, errors[0].line or 0
 
