@@ -7,7 +7,7 @@ import pytest
 from conftest import Command
 from synthdata.files import sha256_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 
 
 def test_a_second_machine_folder_gives_identical_images(

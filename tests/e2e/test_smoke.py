@@ -11,7 +11,7 @@ from synthdata.evaluation import compare_arms
 from synthdata.files import read_json, sha256_file
 from synthdata.manifest import load_dataset
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 CONFIG = load_config("smoke.yaml")
 RUN = Path("runs") / "smoke"
 

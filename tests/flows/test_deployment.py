@@ -15,7 +15,7 @@ import pytest
 from conftest import Command
 from synthdata.files import read_json, sha256_file
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 
 
 def free_port() -> int:

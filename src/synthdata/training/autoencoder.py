@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from diffusers import AutoencoderTiny
+from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import nn
 
 from synthdata.config.fit import AutoencoderConfig
@@ -28,14 +29,61 @@ _ENCODE_BATCH = 16
 def build_autoencoder(config: AutoencoderConfig) -> Any:  # noqa: ANN401
     """Return an untrained `AutoencoderTiny` with a downsampling factor of 4."""
     widths = (config.channels,) * 3
-    return AutoencoderTiny(
+    autoencoder = AutoencoderTiny(
         encoder_block_out_channels=widths,
         decoder_block_out_channels=widths,
-        num_encoder_blocks=(1, 2, 2),
+        # None at full resolution, where a block costs sixteen times one of the latents' size.
+        num_encoder_blocks=(0, 2, 2),
         num_decoder_blocks=(2, 2, 1),
         latent_channels=config.latent_channels,
         scaling_factor=1 / _INNER_STD,
-    ).to(memory_format=torch.channels_last)
+    )
+    _pass_colours_through(autoencoder)
+    return autoencoder.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _pass_colours_through(autoencoder: Any) -> None:  # noqa: ANN401
+    """Make the fresh model carry the mean colour of each latent's pixels to its output.
+
+    From random weights a few hundred steps end in a grey world: the latents that come to
+    life first take brightness, and the rest never catch up. Here three channels start as the
+    identity: 2x2 means on the way down, 3x3 tents after each doubling on the way up, and
+    residual blocks that add nothing yet. What is finer than 4 pixels is left to be learnt.
+    """
+    for block in autoencoder.modules():
+        if isinstance(block, AutoencoderTinyBlock):
+            nn.init.zeros_(block.conv[-1].weight)
+            nn.init.zeros_(block.conv[-1].bias)
+    down, up = (
+        [layer for layer in part.layers if isinstance(layer, nn.Conv2d)]
+        for part in (autoencoder.encoder, autoencoder.decoder)
+    )
+    identity = torch.zeros(3, 3)
+    identity[1, 1] = 1
+    mean = torch.zeros(3, 3)
+    mean[1:, 1:] = 1 / 4
+    tent = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
+    _carry(down[0], identity)
+    for layer in down[1:-1]:
+        _carry(layer, mean)
+    # Inside the model colours lie in [0, 1], latents are centred.
+    _carry(down[-1], 2 * identity, bias=-1)
+    _carry(up[0], identity / 2, bias=0.5)
+    for layer in up[1:-1]:
+        _carry(layer, tent)
+    for parameter in up[-1].parameters():
+        nn.init.zeros_(parameter)
+    _carry(up[-1], identity)
+
+
+def _carry(layer: nn.Conv2d, kernel: torch.Tensor, bias: float = 0.0) -> None:
+    """Make each of the first three channels that channel of the input, filtered."""
+    for channel in range(3):
+        layer.weight[channel] = 0
+        layer.weight[channel, channel] = kernel
+        if layer.bias is not None:
+            layer.bias[channel] = bias
 
 
 def to_model_range(images: torch.Tensor) -> torch.Tensor:
