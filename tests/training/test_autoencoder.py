@@ -64,7 +64,11 @@ def test_folded_latents_are_white_and_pictures_stay(images: UInt8Array) -> None:
 
     white = encode_images(autoencoder, images, hardware).permute(0, 2, 3, 1).reshape(-1, 4)
     assert white.mean(0).abs().max() < 1e-3
-    assert np.linalg.eigvalsh(np.cov(white.T)) == pytest.approx(np.ones(4), abs=1e-3)
+    # Directions below 2 % of the largest variance are blown up no further than it would be.
+    variances = np.linalg.eigvalsh(np.cov(raw.T))
+    expected = np.sort(variances / np.maximum(variances, 0.02 * variances.max()))
+    assert expected[1:] == pytest.approx(np.ones(3)), "most are white"
+    assert np.linalg.eigvalsh(np.cov(white.T)) == pytest.approx(expected, abs=1e-3)
     with torch.no_grad():
         after = autoencoder.decode(autoencoder.encode(batch).latents).sample
     # Zero padding stands for another value now, so that the border differs.
@@ -86,9 +90,33 @@ def test_a_direction_without_variance_is_not_blown_up(images: UInt8Array) -> Non
     assert eigenvalues[-1] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_fresh_model_shows_the_colours_of_flat_pictures() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (8, 1, 1, 3)).astype(np.uint8)
+    batch = to_model_range(torch.from_numpy(np.broadcast_to(colours, (8, 64, 64, 3)).copy()))
+    autoencoder = build_autoencoder(CONFIG)
+
+    with torch.no_grad():
+        output = autoencoder.decode(autoencoder.encode(batch).latents).sample
+
+    # The clamp of the latents costs a little contrast; the border sees zero padding.
+    assert (output - batch)[:, :, 24:-24, 24:-24].abs().max() < 0.1
+
+
 def test_training_improves_the_reconstruction(images: UInt8Array) -> None:
     hardware = choose_hardware("cpu")
 
     psnr = [reconstruction_psnr(trained(images, steps), images, hardware) for steps in (2, 40)]
 
     assert psnr[1] > psnr[0] + 3
+
+
+def test_an_untrained_model_keeps_colours() -> None:
+    """From random weights it would come out grey for hundreds of steps."""
+    torch.manual_seed(0)
+    colours = torch.rand(8, 3, 1, 1).mul(1.6).sub(0.8).expand(-1, -1, 32, 32)
+    with torch.no_grad():
+        autoencoder = build_autoencoder(CONFIG)
+        output = autoencoder.decode(autoencoder.encode(colours).latents).sample
+    # Away from the border, where zero padding darkens it.
+    inside = (slice(None), slice(None), slice(8, 24), slice(8, 24))
+    torch.testing.assert_close(output[inside], colours[inside], atol=0.1, rtol=0)

@@ -44,7 +44,7 @@ class AutoencoderConfig(Section):
     """A small `AutoencoderTiny`: images to latents at a quarter of the size, and back.
 
     Attributes:
-        channels: Width of its convolutions.
+        channels: Width of its convolutions; three carry the colours from the start.
         latent_channels: Channels of the latents.
         steps: Optimizer steps of encoder and decoder together.
         decoder_steps: Optimizer steps of the decoder alone, after the latents are whitened.
@@ -53,8 +53,8 @@ class AutoencoderConfig(Section):
         learning_rate: Peak of a one-cycle schedule.
     """
 
-    channels: PositiveInt = 32
-    latent_channels: PositiveInt = 4
+    channels: Annotated[int, Field(ge=3)] = 32
+    latent_channels: Annotated[int, Field(ge=3)] = 4
     steps: PositiveInt = 800
     decoder_steps: PositiveInt = 200
     batch_size: PositiveInt = 8

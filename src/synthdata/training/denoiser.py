@@ -168,7 +168,8 @@ def denoising_loss(
     # Spread evenly over the schedule, one a stratum: a batch's loss varies less (Kingma et al.,
     # "Variational Diffusion Models", appendix I).
     strata = torch.arange(config.batch_size) + torch.rand(size, generator=generator)
-    timesteps = (strata / config.batch_size * scheduler.config.num_train_timesteps).long()
+    num_timesteps = scheduler.config.num_train_timesteps
+    timesteps = (strata / config.batch_size * num_timesteps).long().clamp_max(num_timesteps - 1)
     dropped = torch.rand(size, generator=generator) < config.condition_dropout
     latents = data.latents[picks]
     noise = torch.randn(latents.shape, generator=generator)
