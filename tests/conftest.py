@@ -4,18 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from commands import ROOT, Command
 
 # Every test is offline; a library that would ask a hub fails at once and says so.
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Without byte code each process would compile torch's and diffusers' sources again: 10 s.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Two workers on two cores: more threads would wait for each other.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from builders import write_dataset
-from conftest import ROOT, Command
+from commands import ROOT, Command
 
 COMMANDS = [
     "", "quickstart", "run", "prepare", "fit", "layout", "generate", "filter", "version", "train",

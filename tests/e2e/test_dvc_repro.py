@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Command
+from commands import Command
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Command
+from commands import Command
 from synthdata.config import STAGES, load_config
 from synthdata.evaluation import compare_arms
 from synthdata.files import read_json, sha256_file

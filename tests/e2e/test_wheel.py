@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Command
+from commands import ROOT, Command
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Command
+from commands import Command
 from synthdata.files import read_json, sha256_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]

@@ -51,12 +51,18 @@ def trained(images: UInt8Array, steps: int) -> torch.nn.Module:
     return autoencoder
 
 
+def decoded(autoencoder: torch.nn.Module, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pictures, and the output of the decoder's first convolution without the clamp."""
+    with torch.no_grad():
+        latents = autoencoder.encode(batch).latents
+        return autoencoder.decode(latents).sample, autoencoder.decoder.layers[0](latents)
+
+
 def test_folded_latents_are_white_and_pictures_stay(images: UInt8Array) -> None:
     hardware = choose_hardware("cpu")
     autoencoder = trained(images, 60)
     batch = to_model_range(torch.from_numpy(images))
-    with torch.no_grad():
-        before = autoencoder.decode(autoencoder.encode(batch).latents).sample
+    before, first_before = decoded(autoencoder, batch)
     raw = encode_images(autoencoder, images, hardware).permute(0, 2, 3, 1).reshape(-1, 4)
     assert np.abs(np.cov(raw.T) - np.eye(4)).max() > 0.5, "far from white before"
 

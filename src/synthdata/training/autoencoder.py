@@ -67,9 +67,9 @@ def _pass_colours_through(autoencoder: Any) -> None:  # noqa: ANN401
     _carry(down[0], identity)
     for layer in down[1:-1]:
         _carry(layer, mean)
-    # Inside the model colours lie in [0, 1], latents are centred.
-    _carry(down[-1], 2 * identity, bias=-1)
-    _carry(up[0], identity / 2, bias=0.5)
+    # Inside the model colours lie in [0, 1], latents are centred and small.
+    _carry(down[-1], 2 * _INNER_STD * identity, bias=-_INNER_STD)
+    _carry(up[0], identity / (2 * _INNER_STD), bias=0.5)
     for layer in up[1:-1]:
         _carry(layer, tent)
     for parameter in up[-1].parameters():
