@@ -35,7 +35,7 @@ check: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
-lock: $(STAMP)  ## re-resolve; records no index address
+lock: $(STAMP)  ## re-resolve; no index address is recorded unless one asks for it
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --no-header --no-emit-index-url --all-extras --group dev \
+		--no-annotate --no-header --all-extras --group dev \
 		pyproject.toml -o requirements.lock
