@@ -132,7 +132,9 @@ def run_version(
 
     result = run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)
     if section.dvc:
-        publish_versions([out_dir], workspace=Path.cwd(), remote=section.remote)
+        publish_versions(
+            [out_dir], workspace=Path.cwd(), remote=section.remote, commit=section.commit
+        )
     return result
 
 

@@ -21,6 +21,8 @@ class VersionConfig(StageSection):
         dvc: Whether the arms are added to DVC (a repository is made where there is none).
         remote: Folder, URL, or name (of one that is configured) of the DVC remote; None keeps
             an embedded one in the workspace.
+        commit: Whether the versions' small `.dvc` files are committed to Git; otherwise they
+            are only staged.
     """
 
     arms: tuple[ArmName, ...] = (
@@ -30,3 +32,4 @@ class VersionConfig(StageSection):
     extra_fraction: Fraction = 0.5
     dvc: bool = True
     remote: str | None = None
+    commit: bool = False

@@ -105,6 +105,10 @@ def run_phase(
             if last or now - last_saved > settings.checkpoint_every_s:
                 state.save(settings.checkpoint)
                 last_saved = now
+                logger.info(
+                    "phase %s: %d of %d steps, loss %.4f",
+                    *(settings.name, state.step, settings.steps, loss),
+                )
     state.finish()
     return state.record
 
