@@ -13,8 +13,8 @@ from builders import write_dataset
 from commands import ROOT, Command
 
 COMMANDS = [
-    "", "quickstart", "run", "prepare", "fit", "layout", "generate", "filter", "version", "train",
-    "report", "compare", "data", "data list", "data fetch", "data check",
+    "", "quickstart", "run", "prepare", "fit", "layout", "generate", "score", "filter",
+    "version", "train", "report", "compare", "data", "data list", "data fetch", "data check",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def test_every_input_is_made_before_it_is_read(workspace: Path) -> None:
 def test_each_repetition_has_its_own_seed_in_every_section(workspace: Path) -> None:
     config = load_config("quickstart.yaml", ["shared_through=null", "seeds=[3,7]"])
     steps = plan(config, workspace)
-    assert [step.section.seed for step in steps] == [3] * 7 + [7] * 7 + [0]
+    assert [step.section.seed for step in steps] == [3] * 8 + [7] * 8 + [0]
     assert all(step.linked_from is None for step in steps)
 
 
@@ -30,6 +30,6 @@ def test_shared_stages_are_linked_to_the_first_repetition(workspace: Path) -> No
     config = load_config("quickstart.yaml", ["shared_through=filter", "seeds=[3,7]"])
     second = [step for step in plan(config, workspace) if step.seed == 7]
     linked = [step.stage for step in second if step.linked_from]
-    assert linked == list(STAGES[:5])
+    assert linked == list(STAGES[:6])
     assert second[0].linked_from == workspace / "runs" / "quickstart" / "seed-3" / "prepare"
-    assert [step.section.seed for step in second] == [3] * 5 + [7] * 2
+    assert [step.section.seed for step in second] == [3] * 6 + [7] * 2

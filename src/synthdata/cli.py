@@ -133,6 +133,10 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
             _print_verdict(metrics, experiment, as_json=as_json)
         elif as_json:
             typer.echo(json.dumps(metrics, indent=2))
+        elif stage == "score":
+            from synthdata.report import render_layout_score
+
+            Console().print(render_layout_score(metrics))
 
     return command
 

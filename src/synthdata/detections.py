@@ -44,6 +44,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.class_id)
 
+    def above(self, confidence: float) -> "Detections":
+        """Return the detections of at least that confidence."""
+        chosen = self.confidence >= confidence
+        return Detections(self.xyxy[chosen], self.class_id[chosen], self.confidence[chosen])
+
 
 def to_coco_results(detections: Sequence[Detections]) -> list[dict[str, Any]]:
     """Return COCO results; the detections of image `i` get the image id `i + 1`."""

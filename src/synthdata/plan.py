@@ -14,6 +14,7 @@ INPUTS: Mapping[StageName, tuple[StageName, ...]] = {
     "fit": ("prepare",),
     "layout": ("prepare",),
     "generate": ("prepare", "fit", "layout"),
+    "score": ("prepare", "fit", "generate"),
     "filter": ("prepare", "generate"),
     "version": ("prepare", "generate", "filter"),
     "train": ("version",),

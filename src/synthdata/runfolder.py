@@ -91,6 +91,13 @@ def complete_key(folder: Path) -> str | None:
     return _read_key(folder) if (folder / CONFIG).is_file() else None
 
 
+def read_section(folder: Path) -> dict[str, Any]:
+    """Return the resolved config section that made a complete stage folder."""
+    resolved = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    section: dict[str, Any] = resolved["section"]
+    return section
+
+
 def _stage_key(
     stage: StageName, section: StageSection, inputs: Mapping[str, Path], fingerprint: str
 ) -> str:

@@ -184,3 +184,21 @@ class DetectionDataset:
     def image_path(self, sample: Sample) -> Path:
         """Return where the sample's image file is."""
         return self.root / sample.path
+
+
+def join_datasets(**parts: DetectionDataset) -> DetectionDataset:
+    """Return the samples of several data sets of the same classes, in order.
+
+    Their paths become absolute, and their ids `<name of the part>/<id>`.
+    """
+    first = next(iter(parts.values()))
+    samples = tuple(
+        replace(
+            sample,
+            path=part.image_path(sample).absolute(),
+            sample_id=f"{name}/{sample.sample_id}",
+        )
+        for name, part in parts.items()
+        for sample in part
+    )
+    return replace(first, samples=samples)

@@ -16,13 +16,20 @@ from synthdata.config.generate import GenerateConfig
 from synthdata.config.layout import LayoutConfig
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
+from synthdata.config.score import ScoreConfig
 from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import RunError
 from synthdata.files import read_json
 from synthdata.manifest import load_dataset, load_layouts
 from synthdata.plan import Step
-from synthdata.runfolder import METRICS, StageResult, complete_key, run_in_folder
+from synthdata.runfolder import (
+    METRICS,
+    StageResult,
+    complete_key,
+    read_section,
+    run_in_folder,
+)
 from synthdata.samples import DetectionDataset
 
 RAW_DIR = Path("data") / "raw"
@@ -89,6 +96,23 @@ def run_generate(
             out_dir=out_dir,
         ),
     )
+
+
+def run_score(section: ScoreConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
+    """Let a judge look for what val layouts promise in images made for them."""
+    from synthdata.scoring import score_generator
+
+    def work() -> dict[str, Any]:
+        generate = GenerateConfig.model_validate(read_section(inputs["generate"]))
+        return score_generator(
+            section,
+            generator=generate.generators[section.pool],
+            prepared=load_dataset(inputs["prepare"]),
+            model_dir=inputs["fit"],
+            out_dir=out_dir,
+        )
+
+    return run_in_folder("score", section, inputs=inputs, out_dir=out_dir, work=work)
 
 
 def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
@@ -203,6 +227,7 @@ _RUNNERS: Mapping[StageName, Callable[..., StageResult]] = {
     "fit": run_fit,
     "layout": run_layout,
     "generate": run_generate,
+    "score": run_score,
     "filter": run_filter,
     "version": run_version,
     "train": run_train,

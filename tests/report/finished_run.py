@@ -136,6 +136,19 @@ class _Work:
             }
         }
 
+    def score(self) -> dict[str, Any]:
+        values = (0.9, 0.6, 0.02, 0.667, 0.022)
+        names = ("real_map50", "generated_map50", "shuffled_map50", "score", "shuffled_score")
+        counts = {"promised": 40, "found": 25, "moved": 5, "missing": 10, "extra": 7}
+        return {
+            "images": 12, "judge_train_images": 10, "score": 0.667, "shuffled_score": 0.022,
+            "map50": {"real": 0.9, "generated": 0.6, "shuffled": 0.02},
+            "per_class": {
+                name: dict(zip(names, values, strict=True)) for name in self.class_names
+            },
+            "boxes": {"real": counts, "generated": counts},
+        }  # fmt: skip
+
     def filter(self) -> dict[str, Any]:
         pool = load_dataset(self.inputs["generate"]).where(generator="synthetic")
         rng = np.random.default_rng(self.seed)

@@ -84,7 +84,7 @@ def test_contrasts_turn_the_difference_to_the_chosen_arm_round(metrics: dict[str
 def test_a_shared_stage_is_timed_once_and_named(
     finished: FinishedRun, metrics: dict[str, Any]
 ) -> None:
-    assert metrics["conditional_on"] == ["prepare", "fit", "layout", "generate", "filter"]
+    assert metrics["conditional_on"] == ["prepare", "fit", "layout", "generate", "score", "filter"]
     folder = finished.run_dir / "seed-0"
     assert metrics["timings_s"]["fit"] == 180.0  # its three phases, over all calls
     assert (

@@ -41,7 +41,7 @@ def test_the_verdict_comes_first(page: html.HtmlElement, metrics: dict[str, Any]
     assert main.xpath("(.//h1 | .//h2)[1]")[0].text_content() == metrics["headline"]["claim"]
     sections = main.xpath("./section/@id")
     assert sections == [
-        "arms", "images", "filter", "training", "time", "data", "config", "environment",
+        "arms", "images", "layout", "filter", "training", "time", "data", "config", "environment",
     ]  # fmt: skip
     notes = [dd.text_content() for dd in main.xpath(".//dl[@class='notes']//dd")]
     assert notes == [note["text"] for note in metrics["notes"]]
@@ -95,7 +95,8 @@ def test_every_section_has_content(page: html.HtmlElement, metrics: dict[str, An
     assert len(page.xpath("(//section[@id='training']//figure)[last()]//polyline")) == len(
         metrics["arms"]
     )
-    assert page.xpath("count(//section[@id='config']//details)") == 8
+    assert len(page.xpath("//section[@id='layout']//tbody")) == 2
+    assert page.xpath("count(//section[@id='config']//details)") == 9
     data = page.xpath("//section[@id='data']")[0].text_content()
     assert "Dropped by repair, tiny_box: 2" in data
     assert "Warning, no_labels: 1" in data

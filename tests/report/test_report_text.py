@@ -64,13 +64,19 @@ ARM = {
 }  # fmt: skip
 
 
+LAYOUT_SCORE = {
+    "score": 0.667, "shuffled_score": 0.02,
+    "per_class": {"a": {"score": 0.9}, "b": {"score": None}},
+}  # fmt: skip
+
+
 def _metrics(oracle: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     arms = {"real": {"map50_95": 0.359}, "synthetic": ARM | changes}
     return {
         "headline_arm": "synthetic", "reference": "real", "confidence": 0.95, "minimum_gain": 0.01,
         "arms": arms if oracle is None else arms | {"oracle": oracle}, "contrasts": [],
-        "conditional_on": [], "evaluation_split": "val", "environment": {}, "test_looks": [],
-        "warnings": [],
+        "layout_score": LAYOUT_SCORE, "conditional_on": [], "evaluation_split": "val",
+        "environment": {}, "test_looks": [], "warnings": [],
     }  # fmt: skip
 
 

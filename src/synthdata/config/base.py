@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-StageName = Literal["prepare", "fit", "layout", "generate", "filter", "version", "train", "report"]
+StageName = Literal[
+    "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report"
+]
 STAGES: tuple[StageName, ...] = (
-    "prepare", "fit", "layout", "generate", "filter", "version", "train", "report",
+    "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report",
 )  # fmt: skip
 Device = Literal["auto", "cpu", "cuda"]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -17,6 +17,7 @@ from synthdata.config.generate import GenerateConfig
 from synthdata.config.layout import LayoutConfig
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
+from synthdata.config.score import ScoreConfig
 from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import ConfigError
@@ -47,6 +48,7 @@ class ExperimentConfig(Section):
     fit: FitConfig
     layout: LayoutConfig
     generate: GenerateConfig
+    score: ScoreConfig
     filter: FilterConfig
     version: VersionConfig
     train: TrainConfig
@@ -92,6 +94,14 @@ class ExperimentConfig(Section):
                 )
         if self.filter.pool not in pools:
             raise ValueError(f"filter.pool is {self.filter.pool!r}, there is {sorted(pools)}")
+        followers = [
+            name for name, one in self.generate.generators.items() if one.kind == "controlnet"
+        ]
+        if self.score.pool not in followers:
+            raise ValueError(
+                f"score.pool is {self.score.pool!r}, it must be a generator that follows layouts "
+                f"(kind controlnet): {followers}"
+            )
         return self
 
 

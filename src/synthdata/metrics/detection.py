@@ -30,19 +30,22 @@ class DetectionMetrics:
         map50: At IoU .50.
         map75: At IoU .75.
         per_class: Class name to its AP over IoU .50 to .95; NaN for a class without objects.
+        per_class_map50: The same at IoU .50.
     """
 
     map50_95: float
     map50: float
     map75: float
     per_class: Mapping[str, float]
+    per_class_map50: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as JSON, with None for NaN."""
-        values = asdict(self)
-        values["per_class"] = {name: _none(value) for name, value in self.per_class.items()}
         return {
-            name: value if name == "per_class" else _none(value) for name, value in values.items()
+            name: {k: _none(v) for k, v in value.items()}
+            if isinstance(value, Mapping)
+            else _none(value)
+            for name, value in asdict(self).items()
         }
 
 
@@ -64,11 +67,13 @@ def evaluate_detections(
     # (thresholds, recall points, classes, 1 area range, 1 detection limit); -1 without objects
     precision = coco_eval.eval["precision"][..., 0, 0]
     ap = np.where(precision < 0, np.nan, precision).mean(axis=1)
+    names = ground_truth.class_names
     return DetectionMetrics(
         map50_95=_nanmean(ap),
         map50=_nanmean(ap[0]),
         map75=_nanmean(ap[5]),
-        per_class={name: float(ap[:, i].mean()) for i, name in enumerate(ground_truth.class_names)},
+        per_class=dict(zip(names, ap.mean(axis=0).tolist(), strict=True)),
+        per_class_map50=dict(zip(names, ap[0].tolist(), strict=True)),
     )
 
 

@@ -3,7 +3,18 @@
 Reads what the stages measured; `verdict` is the one module that calls the statistics.
 """
 
-from synthdata.report.terminal import print_verdict, render_verdict, verdict_rows
+from synthdata.report.terminal import (
+    print_verdict,
+    render_layout_score,
+    render_verdict,
+    verdict_rows,
+)
 from synthdata.report.write import write_report
 
-__all__ = ["print_verdict", "render_verdict", "verdict_rows", "write_report"]
+__all__ = [
+    "print_verdict",
+    "render_layout_score",
+    "render_verdict",
+    "verdict_rows",
+    "write_report",
+]

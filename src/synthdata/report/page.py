@@ -120,6 +120,7 @@ def _run_context(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "has_reserve": any(row.split == "reserve" for row in splits),
         "data_problems": tables.data_problems(run.first("prepare")),
         "histograms": figures.filter_histograms(run),
+        "score": run.first("score").metrics,
         "filter_table": tables.filter_table(run.first("filter"), class_names),
         "generator_curves": figures.generator_curves(run),
         "detector_curves": figures.detector_curves(run, list(metrics["arms"])),

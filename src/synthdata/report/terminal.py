@@ -54,6 +54,25 @@ def verdict_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def render_layout_score(metrics: Mapping[str, Any]) -> RenderableType:
+    """Return the layout score as tables for a rich console.
+
+    Args:
+        metrics: Those of stage `score`.
+    """
+    table = _empty_table("AP50 real", "generated", "score", "chance", first="class")
+    for name, row in metrics["per_class"].items():
+        keys = ("real_map50", "generated_map50", "score", "shuffled_score")
+        table.add_row(Text(name), *(numerals.score(row[key]) for key in keys))
+    map50 = metrics["map50"]
+    means = (map50["real"], map50["generated"], metrics["score"], metrics["shuffled_score"])
+    table.add_row("mean", *map(numerals.score, means), style="bold")
+    boxes = _empty_table(*metrics["boxes"]["real"], first="boxes")
+    for part, counts in metrics["boxes"].items():
+        boxes.add_row(part, *map(str, counts.values()))
+    return Group(table, Text(), boxes)
+
+
 def _verdict_table(metrics: Mapping[str, Any]) -> Table:
     """Return the arms' differences; fits 80 columns."""
     table = _empty_table(
@@ -85,9 +104,9 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _empty_table(*numbers: str) -> Table:
+def _empty_table(*numbers: str, first: str = "arm") -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("arm", no_wrap=True)
+    table.add_column(first, no_wrap=True)
     for name in numbers:
         # A class name may be long; it is cut rather than the numbers.
         table.add_column(Text(name), justify="right", no_wrap=True, min_width=5, max_width=14)

@@ -59,6 +59,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "arms": {arm: _arm(run, scores, arm, statistics.get(arm)) for arm in arms},
         "contrasts": _contrasts(section, bootstrap, scores, chosen),
         "conditional_on": list(run.shared_stages()),
+        "layout_score": _layout_score(run),
         "timings_s": stage_timings(run),
         "test_looks": read_looks(run_dir),
         "warnings": _warnings(section, run, scores),
@@ -69,6 +70,12 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)
     return metrics
+
+
+def _layout_score(run: Run) -> dict[str, Any]:
+    """Return what the judge of the first repetition found."""
+    measured = run.first("score").metrics
+    return {name: measured[name] for name in ("score", "shuffled_score", "per_class", "boxes")}
 
 
 def _check_arms(section: ReportConfig, arms: Sequence[str]) -> None:

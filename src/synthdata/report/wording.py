@@ -105,6 +105,7 @@ def notes(metrics: Metrics) -> list[dict[str, str]]:
     if metrics["headline_arm"] is not None:
         found += [_contrast_note(contrast) for contrast in metrics["contrasts"]]
         found += _oracle_notes(metrics)
+        found += _layout_notes(metrics["layout_score"])
         found += _cost_notes(metrics)
     found += _conditions(metrics)
     return [{"topic": topic, "text": text} for topic, text in found]
@@ -140,6 +141,22 @@ def _oracle_notes(metrics: Metrics) -> list[tuple[str, str]]:
     else:
         text = f"More real images gained {gain}; the synthetic ones recover {percent(share)} of it."
     return [("Oracle", text)]
+
+
+def _layout_notes(layout_score: Metrics) -> list[tuple[str, str]]:
+    score, chance = layout_score["score"], layout_score["shuffled_score"]
+    if score is None:
+        return [("Layout", "The judge finds nothing in real images, so images can't be scored.")]
+    by_class = ", ".join(
+        f"{name} {plain(row['score'], 2)}"
+        for name, row in layout_score["per_class"].items()
+        if row["score"] is not None
+    )
+    text = (
+        f"Of what a judge finds in real images it finds {percent(score)} in generated ones with "
+        f"the same layouts ({by_class}); {percent(chance)} would be chance."
+    )
+    return [("Layout", text)]
 
 
 def _cost_notes(metrics: Metrics) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from synthdata.detections import Detections
-from synthdata.filters.detector import Agreement, compare_with_layout
+from synthdata.metrics.agreement import Agreement, compare_with_layout
 from synthdata.samples import Annotations
 
 A, B, C = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10]

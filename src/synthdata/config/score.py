@@ -1,0 +1,47 @@
+"""The `score` section: how far generated images show what their layout promises."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from synthdata.config.base import Fraction, PositiveInt, Section, StageSection
+from synthdata.config.detector import DetectorConfig
+
+
+class JudgeConfig(Section):
+    """The detector that looks for what the layouts promise, trained on all real train images.
+
+    It is never given to a filter, nor to an arm: train it until it stops improving on val.
+
+    Attributes:
+        detector: Which.
+        steps: Optimizer steps of its training.
+        batch_size: Images a step.
+        threads: CPU threads of its training; part of the result.
+    """
+
+    detector: DetectorConfig
+    steps: PositiveInt = 1000
+    batch_size: PositiveInt = 16
+    threads: PositiveInt = 2
+
+
+class ScoreConfig(StageSection):
+    """Generates images for the layouts of real val images and lets a judge look at them.
+
+    Attributes:
+        pool: The generator that is scored; it must follow layouts.
+        num_images: Layouts of val, from the first; None takes all.
+        shard_size: Images between two checkpoints.
+        judge: The detector.
+        iou_threshold: A promised box is found by a detection of its class that overlaps it
+            by at least this IoU, where boxes are counted.
+        confidence: Detections below it are ignored where boxes are counted.
+    """
+
+    pool: str = "synthetic"
+    num_images: PositiveInt | None = None
+    shard_size: PositiveInt = 32
+    judge: JudgeConfig
+    iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    confidence: Fraction = 0.25

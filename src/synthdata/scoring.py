@@ -1,0 +1,123 @@
+"""Stage `score`: do generated images show what their layouts promise?
+
+Images are made for the layouts of real val images, and a judge, a detector trained on all real
+train images, looks for the promised objects in them and in the real images.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthdata.config.generate import GenerateConfig, GeneratorConfig
+from synthdata.config.score import ScoreConfig
+from synthdata.detections import Detections
+from synthdata.detectors.jobs import train_and_predict
+from synthdata.errors import DatasetError
+from synthdata.generators.pools import generate_pools
+from synthdata.manifest import load_dataset
+from synthdata.metrics.agreement import compare_with_layout
+from synthdata.metrics.layout_score import score_layouts
+from synthdata.samples import DetectionDataset, Layout, join_datasets
+from synthdata.seeding import derive_seed
+
+logger = logging.getLogger(__name__)
+
+
+def score_generator(
+    section: ScoreConfig,
+    *,
+    generator: GeneratorConfig,
+    prepared: DetectionDataset,
+    model_dir: Path,
+    out_dir: Path,
+) -> dict[str, Any]:
+    """Generate images for val layouts and return the layout score.
+
+    Args:
+        section: Which layouts, and the judge.
+        generator: The generator's settings, as stage `generate` uses them.
+        prepared: The real data; train and reserve train the judge.
+        model_dir: The folder of stage `fit`.
+        out_dir: Gets the images as a data set and the judge's training; finished parts of a
+            killed run are kept.
+
+    Returns:
+        Values for `metrics.json`: the score in total and a class, chance beside it, and boxes
+        found, moved, missing and extra in generated and in real images.
+
+    Raises:
+        DatasetError: If there is no val or train image.
+        GenerationError: If the generator can't be built.
+        TrainingError: If the judge can't be trained.
+    """
+    val = prepared.split("val")
+    val = replace(val, samples=val.samples[: section.num_images])
+    train = prepared.split("train", "reserve")
+    if not len(val) or not len(train):
+        raise DatasetError(
+            f"score needs real train and val images, got {len(train)} and {len(val)}; check prepare"
+        )
+    generate_pools(
+        GenerateConfig(
+            seed=section.seed,
+            generators={section.pool: generator},
+            shard_size=section.shard_size,
+        ),
+        model_dir=model_dir,
+        train=prepared.split("train"),
+        layouts=[Layout(s.sample_id, s.width, s.height, s.annotations) for s in val],
+        out_dir=out_dir,
+    )
+    generated = load_dataset(out_dir)
+    targets = join_datasets(real=val, generated=generated)
+    found = train_and_predict(
+        section.judge.detector,
+        train=replace(train, samples=tuple(replace(one, split="train") for one in train)),
+        targets=targets,
+        steps=section.judge.steps,
+        batch_size=section.judge.batch_size,
+        seed=derive_seed(section.seed, "score-judge"),
+        threads=section.judge.threads,
+        out_dir=out_dir / "judge",
+    )
+    real_found, generated_found = found[: len(val)], found[len(val) :]
+    score = score_layouts(
+        real=val,
+        real_detections=real_found,
+        generated=generated,
+        generated_detections=generated_found,
+        seed=derive_seed(section.seed, "score-shuffle"),
+    )
+    logger.info("score: %s of what a judge finds in real images", score.score)
+    return {
+        "images": len(val),
+        "judge_train_images": len(train),
+        **score.to_json(),
+        "boxes": {
+            "real": _count_boxes(section, val, real_found),
+            "generated": _count_boxes(section, generated, generated_found),
+        },
+    }
+
+
+def _count_boxes(
+    section: ScoreConfig, dataset: DetectionDataset, found: Sequence[Detections]
+) -> dict[str, int]:
+    counts = [
+        asdict(
+            compare_with_layout(
+                sample.annotations,
+                detections.above(section.confidence),
+                iou_threshold=section.iou_threshold,
+            )
+        )
+        for sample, detections in zip(dataset, found, strict=True)
+    ]
+    return {
+        name.removeprefix("num_"): int(np.sum([count[name] for count in counts]))
+        for name in counts[0]
+    }
