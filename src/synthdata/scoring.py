@@ -61,7 +61,7 @@ def score_generator(
         raise DatasetError(
             f"score needs real train and val images, got {len(train)} and {len(val)}; check prepare"
         )
-    generate_pools(
+    made = generate_pools(
         GenerateConfig(
             seed=section.seed,
             generators={section.pool: generator},
@@ -97,6 +97,7 @@ def score_generator(
         "images": len(val),
         "judge_train_images": len(train),
         **score.to_json(),
+        **made,
         "boxes": {
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),

@@ -74,6 +74,9 @@ class DenoiserConfig(Section):
         learning_rate: Peak of a one-cycle schedule.
         ema_decay: Of the averaged weights that are saved.
         condition_dropout: Share of samples trained without layout and prompt, for guidance.
+        object_weight: Extra weight of an object in the loss, in that of its background, the
+            same for small and large ones; 0 weighs all pixels alike.
+        min_snr_gamma: Weigh noise levels by Min-SNR (Hang et al. 2023); None weighs them alike.
     """
 
     block_out_channels: Annotated[
@@ -86,6 +89,8 @@ class DenoiserConfig(Section):
     learning_rate: PositiveFloat = 6e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     condition_dropout: Fraction = 0.1
+    object_weight: Annotated[float, Field(ge=0)] = 0.0
+    min_snr_gamma: PositiveFloat | None = None
 
 
 class EmbeddedModel(Section):

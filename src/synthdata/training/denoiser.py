@@ -29,12 +29,14 @@ class DenoiserData:
         controls: `(N, K, H, W)` uint8, 255 standing for 1.
         prompt_ids: `(N, L)` token ids.
         no_prompt_ids: `(L,)` token ids of the empty prompt.
+        weights: `(N, H/4, W/4)` float32 of mean 1: how much an error counts there.
     """
 
     latents: torch.Tensor
     controls: torch.Tensor
     prompt_ids: torch.Tensor
     no_prompt_ids: torch.Tensor
+    weights: torch.Tensor
 
 
 class Denoiser(nn.Module):
@@ -153,7 +155,7 @@ def denoising_loss(
     hardware: Hardware,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Return the mean squared error of the predicted velocity for a random batch.
+    """Return the weighted mean squared error of the predicted velocity for a random batch.
 
     Args:
         denoiser: The models.
@@ -181,4 +183,23 @@ def denoising_loss(
     inputs = [x.to(hardware.device) for x in (noisy, timesteps, ids, control)]
     with hardware.autocast():
         prediction = denoiser(*inputs)
-    return F.mse_loss(prediction.float(), target.to(hardware.device))
+    error = F.mse_loss(prediction.float(), target.to(hardware.device), reduction="none")
+    weight = data.weights[picks, None]
+    if config.min_snr_gamma is not None:
+        weight = weight * _min_snr_weight(scheduler, timesteps, config.min_snr_gamma)
+    return (error * weight.to(hardware.device)).mean()
+
+
+def _min_snr_weight(
+    scheduler: Any,  # noqa: ANN401
+    timesteps: torch.Tensor,
+    gamma: float,
+) -> torch.Tensor:
+    """Return `(B, 1, 1, 1)` weights that keep easy, nearly clean samples from dominating.
+
+    Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023, for
+    v-prediction: min(SNR, gamma) / (SNR + 1).
+    """
+    alpha: torch.Tensor = scheduler.alphas_cumprod[timesteps]
+    snr = alpha / (1 - alpha)
+    return (snr.clamp_max(gamma) / (snr + 1))[:, None, None, None]

@@ -39,6 +39,7 @@ from synthdata.training.denoiser import (
 )
 from synthdata.training.hardware import Hardware, choose_hardware, peak_rss_mib
 from synthdata.training.text import build_text_encoder, build_tokenizer, encode_prompts
+from synthdata.training.weights import object_weights
 
 _PSNR_CROPS = 64
 
@@ -195,6 +196,9 @@ def _train_denoiser(
         ),
         prompt_ids=encode_prompts(tokenizer, prompts),
         no_prompt_ids=encode_prompts(tokenizer, [""])[0],
+        weights=torch.from_numpy(
+            object_weights(crops.layouts, object_weight=config.object_weight, downscale=4)
+        ),
     )
     scheduler = build_scheduler()
     fit.phase(
