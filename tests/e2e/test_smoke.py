@@ -21,7 +21,7 @@ def test_every_stage_leaves_what_the_design_promises(smoke_workspace: Path) -> N
         folder = smoke_workspace / RUN / "seed-0" / stage
         assert (folder / "config.yaml").is_file(), stage
         assert read_json(folder / "metrics.json")["elapsed_s"] >= 0
-    for stage in ("prepare", "generate", "filter"):
+    for stage in ("prepare", "generate", "score", "filter"):
         dataset = load_dataset(smoke_workspace / RUN / "seed-0" / stage)
         for sample in dataset:
             assert sha256_file(dataset.image_path(sample)) == sample.sha256
@@ -67,7 +67,7 @@ def test_a_second_run_reuses_everything(smoke_workspace: Path, command: Command)
     before = {p: p.stat().st_mtime_ns for p in (smoke_workspace / RUN).rglob("*.png")}
     done = command("synthdata", "run", "smoke.yaml", "--json", cwd=smoke_workspace)
     reused = [line for line in done.stderr.splitlines() if "done already" in line]
-    assert len(reused) == 7 + 1 + 1  # the first seed's stages, the second's train, the report
+    assert len(reused) == 8 + 1 + 1  # the first seed's stages, the second's train, the report
     assert json.loads(done.stdout)["arms"]["real"]
     assert before == {p: p.stat().st_mtime_ns for p in (smoke_workspace / RUN).rglob("*.png")}
 
