@@ -63,6 +63,7 @@ def _row(scored: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
         "shuffled": scored["shuffled_score"],
         **{f"score_{name}": one["score"] for name, one in scored["per_class"].items()},
         **{f"boxes_{name}": boxes[name] / boxes["promised"] for name in ("missing", "extra")},
+        "novelty": scored["novelty"]["ratio"],
         "autoencoder_psnr_db": fitted["autoencoder_psnr_db"],
         "fit_s": fitted["elapsed_s"],
         "images_per_s": pool["images_per_s"],

@@ -1,14 +1,16 @@
 """Stage `score`: do generated images show what their layouts promise?
 
 Images are made for the layouts of real val images, and a judge, a detector trained on all real
-train images, looks for the promised objects in them and in the real images.
+train images, looks for the promised objects in them and in the real images. Beside that it is
+measured how near generated images come to the train images, and how near real val images do:
+a generator that copies comes nearer.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,12 +19,18 @@ from synthdata.config.score import ScoreConfig
 from synthdata.detections import Detections
 from synthdata.detectors.jobs import train_and_predict
 from synthdata.errors import DatasetError
+from synthdata.features import build_encoder
+from synthdata.features.images import image_features
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.metrics.agreement import compare_with_layout
 from synthdata.metrics.layout_score import score_layouts
+from synthdata.metrics.manifold import nearest_distances
 from synthdata.samples import DetectionDataset, Layout, join_datasets
 from synthdata.seeding import derive_seed
+
+# Pixels of the longer side; the details that tell two photographs apart are coarser.
+_ENCODED_SIZE: Final = 192
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +54,9 @@ def score_generator(
             killed run are kept.
 
     Returns:
-        Values for `metrics.json`: the score in total and a class, chance beside it, and boxes
-        found, moved, missing and extra in generated and in real images.
+        Values for `metrics.json`: the score in total and a class, chance beside it, boxes
+        found, moved, missing and extra in generated and in real images, and the median
+        distance to the nearest train image of both.
 
     Raises:
         DatasetError: If there is no val or train image.
@@ -98,10 +107,38 @@ def score_generator(
         "judge_train_images": len(train),
         **score.to_json(),
         **made,
+        "novelty": _novelty(section, prepared.split("train"), val, generated),
         "boxes": {
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),
         },
+    }
+
+
+def _novelty(
+    section: ScoreConfig,
+    train: DetectionDataset,
+    val: DetectionDataset,
+    generated: DetectionDataset,
+) -> dict[str, Any]:
+    """Return how far images are from the nearest train image, mirror images of it included."""
+    encoder = build_encoder(section.encoder)
+    reference = image_features(train, encoder=encoder, size=_ENCODED_SIZE, mirrored=True)
+    medians = {
+        name: float(
+            np.median(
+                nearest_distances(
+                    features_query=image_features(part, encoder=encoder, size=_ENCODED_SIZE),
+                    features_reference=reference,
+                )
+            )
+        )
+        for name, part in (("real", val), ("generated", generated))
+    }
+    return {
+        "encoder": {"name": encoder.name, "weights_sha256": encoder.weights_sha256},
+        "median_distance": medians,
+        "ratio": medians["generated"] / medians["real"] if medians["real"] else None,
     }
 
 

@@ -4,9 +4,20 @@ import torch
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from synthdata.metrics import ManifoldScores, manifold, manifold_scores
-from synthdata.metrics.manifold import covered_points, manifold_membership
+from synthdata.metrics.manifold import covered_points, manifold_membership, nearest_distances
 
 RNG = np.random.default_rng(0)
+
+
+def test_nearest_distances_equal_the_full_matrix() -> None:
+    rng = np.random.default_rng(5)
+    query, reference = rng.normal(size=(40, 7)), rng.normal(size=(300, 7))
+    full = np.linalg.norm(query[:, None] - reference[None], axis=2).min(axis=1)
+    found = nearest_distances(features_query=query, features_reference=reference)
+    np.testing.assert_allclose(found, full)
+    copies = nearest_distances(features_query=reference[:3], features_reference=reference)
+    np.testing.assert_allclose(copies, 0, atol=1e-6)
+    assert nearest_distances(features_query=query[:0], features_reference=reference).shape == (0,)
 
 
 def normal(num: int, width: int = 8, *, shift: float = 0, std: float = 1) -> np.ndarray:

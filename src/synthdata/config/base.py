@@ -11,6 +11,7 @@ STAGES: tuple[StageName, ...] = (
     "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report",
 )  # fmt: skip
 Device = Literal["auto", "cpu", "cuda"]
+EncoderName = Literal["efficientnet-lite0"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]

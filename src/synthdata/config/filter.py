@@ -4,10 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from synthdata.config.base import Fraction, PositiveFloat, PositiveInt, Section, StageSection
+from synthdata.config.base import (
+    EncoderName,
+    Fraction,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    StageSection,
+)
 from synthdata.config.detector import DetectorConfig
-
-EncoderName = Literal["efficientnet-lite0"]
 
 
 class ManifoldFilterConfig(Section):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from synthdata.config.base import Fraction, PositiveInt, Section, StageSection
+from synthdata.config.base import EncoderName, Fraction, PositiveInt, Section, StageSection
 from synthdata.config.detector import DetectorConfig
 
 
@@ -37,6 +37,7 @@ class ScoreConfig(StageSection):
         iou_threshold: A promised box is found by a detection of its class that overlaps it
             by at least this IoU, where boxes are counted.
         confidence: Detections below it are ignored where boxes are counted.
+        encoder: What turns images into features, to see how near they come to train images.
     """
 
     pool: str = "synthetic"
@@ -45,3 +46,4 @@ class ScoreConfig(StageSection):
     judge: JudgeConfig
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
+    encoder: EncoderName = "efficientnet-lite0"

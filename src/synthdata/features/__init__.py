@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from synthdata.config.filter import EncoderName
+from synthdata.config.base import EncoderName
 from synthdata.errors import ConfigError
 from synthdata.features.base import ImageEncoder
 

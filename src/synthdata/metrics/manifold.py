@@ -137,6 +137,20 @@ def covered_points(
     return covered
 
 
+def nearest_distances(
+    *, features_query: FloatArray, features_reference: FloatArray
+) -> Float64Array:
+    """Return each of M query points' distance to the nearest of N reference points, `(M,)`.
+
+    Raises:
+        ValueError: If widths differ, a value isn't finite, or there is no reference point.
+    """
+    reference, query = _prepared(features_reference, features_query)
+    nearest = [distances.min(axis=1) for _, distances in _blocks(query, reference)]
+    result: Float64Array = np.sqrt(np.concatenate([np.zeros(0), *nearest]))
+    return result
+
+
 def _prepared(reference: FloatArray, query: FloatArray) -> tuple[Float64Array, Float64Array]:
     """Return both in float64, moved to the reference's mean: less cancellation."""
     if reference.ndim != 2 or query.ndim != 2 or reference.shape[1] != query.shape[1]:
