@@ -4,16 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline
 from pydantic import TypeAdapter, ValidationError
 
 from builders import write_dataset
 from synthdata.boxes import FloatArray
-from synthdata.config.fit import AutoencoderConfig, DenoiserConfig
 from synthdata.config.generate import GenerateConfig, GeneratorConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator
@@ -32,9 +29,7 @@ from synthdata.samples import (
     Layout,
     Sample,
 )
-from synthdata.training.autoencoder import build_autoencoder
-from synthdata.training.denoiser import NO_CONTROL, build_denoiser
-from synthdata.training.text import build_text_encoder, build_tokenizer
+from synthdata.training.denoiser import NO_CONTROL
 
 Fitted = tuple[Path, DetectionDataset]
 KINDS = [
@@ -104,6 +99,7 @@ def test_batch_size_changes_an_image_by_at_most_one_grey_level(
     fitted: Fitted, values: dict[str, Any]
 ) -> None:
     todo = requests(9)
+    values = values | {"num_inference_steps": 2}
 
     single = paint(fitted, todo, values | {"batch_size": 1})
     batched = paint(fitted, todo, values | {"batch_size": 8})
@@ -127,10 +123,32 @@ def test_img2img_shows_a_train_images_layout_in_new_pixels(fitted: Fitted) -> No
     assert len({one.request.layout.layout_id for one in made}) > 1
 
 
+def test_moved_boxes_change_the_image(fitted: Fitted) -> None:
+    """The prompt stays the same, so that only the control image can do it."""
+    moved = replace(
+        fitted[1],
+        samples=tuple(
+            replace(s, annotations=replace(s.annotations, xyxy=s.annotations.xyxy + 4))
+            for s in fitted[1]
+        ),
+    )
+    values = {"kind": "img2img", "strength": 0.5}
+
+    (here,) = paint(fitted, requests(1), values)
+    (there,) = paint((fitted[0], moved), requests(1), values)
+
+    assert here.request.prompt == there.request.prompt
+    assert not np.array_equal(here.image, there.image)
+
+
 def test_a_low_strength_keeps_the_real_image_and_a_high_one_does_not(fitted: Fitted) -> None:
-    def change(strength: float) -> float:
+    def change(strength: float, num_inference_steps: int) -> float:
         """The mean distance from what the autoencoder alone makes of the real images."""
-        values = {"kind": "img2img", "strength": strength, "num_inference_steps": 100}
+        values = {
+            "kind": "img2img",
+            "strength": strength,
+            "num_inference_steps": num_inference_steps,
+        }
         made = paint(fitted, requests(3), values)
         _, pipeline = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
         distances = []
@@ -143,7 +161,7 @@ def test_a_low_strength_keeps_the_real_image_and_a_high_one_does_not(fitted: Fit
             distances.append(np.abs(copied - one.image).mean())
         return float(np.mean(distances))
 
-    low, high = change(0.01), change(1.0)
+    low, high = change(0.01, 100), change(1.0, 4)
     assert low < 5
     assert low < high / 3
 
@@ -306,58 +324,6 @@ def test_pools_of_these_kinds_say_what_was_shown(fitted: Fitted, tmp_path: Path)
         counts = sample.annotations.counts(3)
         for count, name in zip(counts, fitted[1].class_names, strict=True):
             assert (f"{count} {name}" in sample.prompt) == bool(count)
-
-
-def plain_pipeline(*, latent_channels: int = 4) -> Any:
-    """A pipeline as a pretrained base and a ControlNet make it, untrained."""
-    tokenizer = build_tokenizer("a photo with {objects}", ("cat",))
-    denoiser = build_denoiser(
-        DenoiserConfig(block_out_channels=(16, 24), cross_attention_dim=16),
-        build_text_encoder(tokenizer, 16),
-        latent_channels=latent_channels,
-        control_channels=3,
-        sample_size=(12, 16),
-    )
-    return StableDiffusionControlNetPipeline(
-        vae=build_autoencoder(AutoencoderConfig(channels=8, latent_channels=latent_channels)),
-        text_encoder=denoiser.text_encoder,
-        tokenizer=tokenizer,
-        unet=denoiser.unet,
-        controlnet=denoiser.controlnet,
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-
-
-@pytest.mark.parametrize(
-    ("task", "kind"),
-    [
-        ("img2img", diffusers.StableDiffusionControlNetImg2ImgPipeline),
-        ("inpaint", diffusers.StableDiffusionControlNetInpaintPipeline),
-    ],
-)
-def test_a_pretrained_pipeline_gets_diffusers_own_relative(task: Any, kind: type) -> None:
-    base = plain_pipeline()
-
-    converted = pipeline_for(task, base, embedded=False)
-
-    assert type(converted) is kind
-    assert converted.unet is base.unet
-    assert converted.vae is base.vae
-    assert converted.scheduler is base.scheduler
-
-
-def test_a_model_that_cannot_be_masked_or_converted_is_an_error() -> None:
-    with pytest.raises(GenerationError, match=r"4 or 9 input channels, the model has 6; set fit"):
-        pipeline_for("inpaint", plain_pipeline(latent_channels=6), embedded=True)
-
-    class Unknown:
-        config: dict[str, Any] = {}  # noqa: RUF012
-
-    with pytest.raises(GenerationError, match="diffusers has no img2img pipeline for Unknown"):
-        pipeline_for("img2img", Unknown(), embedded=False)
 
 
 @pytest.mark.parametrize("values", KINDS)
