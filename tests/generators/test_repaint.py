@@ -224,6 +224,17 @@ def expected_opacity(mode: str, made: GeneratedSample, num_real: int) -> FloatAr
     return object_opacity(xyxy[num_real:], xyxy[:num_real], size_hw=(48, 64), **MARGINS)
 
 
+def test_what_is_masked_is_painted_from_noise(fitted: Fitted, tmp_path: Path) -> None:
+    """With the mask the other way round the autoencoder's copy would come back for any seed."""
+    train = write_dataset(tmp_path, num=1)
+    bare = replace(train, samples=(replace(train.samples[0], annotations=Annotations.empty()),))
+    todo = [replace(requests(1)[0], seed=seed) for seed in (1, 2)]
+
+    one, other = paint((fitted[0], bare), todo, {"kind": "inpaint", "mode": "background"})
+
+    assert difference(one.image, other.image).mean() > 1
+
+
 def test_an_empty_layout_or_a_full_image_leaves_the_real_image(
     fitted: Fitted, tmp_path: Path
 ) -> None:
