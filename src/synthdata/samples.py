@@ -79,10 +79,11 @@ class Sample:
         height: Pixels.
         annotations: The objects.
         split: `reserve` is real training data kept from the few-shot draw, for the oracle.
-        origin: `composited` is real pixels pasted together.
+        origin: `composited` has real pixels, pasted together or painted over in part.
         sha256: Of the image file; empty until it is written.
         seed: The seed that made the image; None for a photograph.
-        layout_id: The layout that it was asked to show.
+        layout_id: The layout that it was asked to show; where it was made from a real train
+            image (img2img, inpainting), that image's id, and `+` and the layout's.
         prompt: The text that it was asked to show.
         generator: The name of the generator's config; empty for a photograph.
         config_sha256: Digest of the config that made it.
@@ -115,7 +116,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One image to make. Its pixels depend on these four values and the model only."""
+    """One image to make.
+
+    Its pixels depend on these four values, the model and the real train images only.
+    """
 
     sample_id: str
     layout: Layout
@@ -128,10 +132,11 @@ class GeneratedSample:
     """One image made.
 
     Attributes:
-        request: What was asked.
+        request: What was asked; with the layout and the prompt that were shown, where these
+            differ (img2img, inpainting).
         image: `(H, W, 3)` uint8 RGB.
         annotations: What the image is labelled with: the layout's objects, or a
-            generator's own where it keeps real objects too (copy-paste).
+            generator's own where it keeps real objects too (copy-paste, inpainting).
         origin: Whether pixels were generated or composited.
     """
 

@@ -1,8 +1,8 @@
 """The `generate` section: the image generators, each a pool of images for the same layouts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from synthdata.config.base import (
     Device,
@@ -14,8 +14,17 @@ from synthdata.config.base import (
 )
 
 
-class ControlNetConfig(Section):
-    """Any diffusers ControlNet pipeline: what `fit` made or named.
+def _smallest_first(value: tuple[int, int]) -> tuple[int, int]:
+    if value[0] > value[1]:
+        raise ValueError(f"num_objects is (smallest, largest), got {list(value)}")
+    return value
+
+
+ObjectRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_smallest_first)]
+
+
+class PipelineConfig(Section):
+    """How a diffusers ControlNet pipeline, that `fit` made or named, samples an image.
 
     Attributes:
         num_inference_steps: Denoising steps.
@@ -28,7 +37,6 @@ class ControlNetConfig(Section):
         device: `auto` takes a GPU where there is one.
     """
 
-    kind: Literal["controlnet"]
     num_inference_steps: PositiveInt = 16
     guidance_scale: PositiveFloat = 1.5
     controlnet_conditioning_scale: PositiveFloat = 1.0
@@ -36,6 +44,64 @@ class ControlNetConfig(Section):
     render_scale: PositiveFloat = 1.0
     batch_size: PositiveInt = 8
     device: Device = "auto"
+
+
+class ControlNetConfig(PipelineConfig):
+    """An image from noise alone, that shows the requested layout."""
+
+    kind: Literal["controlnet"]
+
+
+class RepaintConfig(PipelineConfig):
+    """An image that starts from a real train image.
+
+    Attributes:
+        strength: Share of the denoising steps that are run: near 0 keeps the real image, 1
+            starts from pure noise.
+    """
+
+    strength: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _leaves_a_step(self) -> Self:
+        # As the pipelines round it.
+        if int(self.num_inference_steps * self.strength) < 1:
+            raise ValueError(
+                "num_inference_steps x strength must be at least 1, so that a step is left to "
+                f"run, got {self.num_inference_steps} x {self.strength}"
+            )
+        return self
+
+
+class ImageToImageConfig(RepaintConfig):
+    """A new appearance for a real train image: its layout and labels, other pixels."""
+
+    kind: Literal["img2img"]
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+
+
+class InpaintConfig(RepaintConfig):
+    """Repaints a part of a real train image; the rest keeps its real pixels.
+
+    Attributes:
+        mode: `object` paints new objects where the image has room for them, `background`
+            repaints all but the real objects.
+        margin: The repainted (`object`) or kept (`background`) part reaches this far beyond a
+            box on each side, as a fraction of its size.
+        feather: Width of the soft border around that, as a fraction of half its size.
+        num_objects: Smallest and largest number of new objects an image, for `object`; fewer
+            where the layout has fewer or there is no room.
+        max_overlap: A new box and another share at most this part of the smaller one, for
+            `object`.
+    """
+
+    kind: Literal["inpaint"]
+    mode: Literal["object", "background"] = "object"
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    margin: Fraction = 0.1
+    feather: Fraction = 0.15
+    num_objects: ObjectRange = (1, 3)
+    max_overlap: Fraction = 0.0
 
 
 class CopyPasteConfig(Section):
@@ -52,7 +118,7 @@ class CopyPasteConfig(Section):
     """
 
     kind: Literal["copy_paste"]
-    num_objects: tuple[PositiveInt, PositiveInt] = (2, 6)
+    num_objects: ObjectRange = (2, 6)
     balance: Fraction = 0.75
     max_overlap: Fraction = 0.1
     scale_jitter: Fraction = 0.15
@@ -60,15 +126,11 @@ class CopyPasteConfig(Section):
     mask: Literal["ellipse", "box"] = "ellipse"
     feather: Fraction = 0.15
 
-    @field_validator("num_objects")
-    @classmethod
-    def _smallest_first(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if value[0] > value[1]:
-            raise ValueError(f"num_objects is (smallest, largest), got {list(value)}")
-        return value
 
-
-GeneratorConfig = Annotated[ControlNetConfig | CopyPasteConfig, Field(discriminator="kind")]
+GeneratorConfig = Annotated[
+    ControlNetConfig | ImageToImageConfig | InpaintConfig | CopyPasteConfig,
+    Field(discriminator="kind"),
+]
 
 
 class GenerateConfig(StageSection):

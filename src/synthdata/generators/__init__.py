@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import assert_never
 
-from synthdata.config.generate import ControlNetConfig, CopyPasteConfig, GeneratorConfig
+from synthdata.config.generate import (
+    ControlNetConfig,
+    CopyPasteConfig,
+    GeneratorConfig,
+    ImageToImageConfig,
+    InpaintConfig,
+)
 from synthdata.generators.base import ImageGenerator
 from synthdata.samples import DetectionDataset
 
@@ -28,6 +34,14 @@ def build_generator(
             from synthdata.generators.controlnet import ControlNetGenerator
 
             return ControlNetGenerator(config, model_dir, class_names=dataset.class_names)
+        case ImageToImageConfig():
+            from synthdata.generators.img2img import ImageToImageGenerator
+
+            return ImageToImageGenerator(config, model_dir, dataset)
+        case InpaintConfig():
+            from synthdata.generators.inpaint import InpaintGenerator
+
+            return InpaintGenerator(config, model_dir, dataset)
         case CopyPasteConfig():
             from synthdata.generators.copy_paste import CopyPasteGenerator
 

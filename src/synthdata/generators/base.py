@@ -12,7 +12,8 @@ class ImageGenerator(Protocol):
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order.
 
-        An image depends on its own request and the model only: neither on the other
-        requests, nor on how many are made at once.
+        An image depends on its own request, the model and the real train images only: neither
+        on the other requests, nor on how many are made at once. A generator that shows another
+        layout or prompt than it was asked for says so in the request that it yields.
         """
         ...

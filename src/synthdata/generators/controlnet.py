@@ -16,7 +16,7 @@ import transformers
 
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generate import ControlNetConfig, PipelineConfig
 from synthdata.errors import GenerationError
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard, read_card
@@ -74,16 +74,7 @@ class ControlNetGenerator:
         self, config: ControlNetConfig, model_dir: Path, *, class_names: Sequence[str]
     ) -> None:
         self._config = config
-        self._card = read_card(model_dir)
-        if self._card.class_names != tuple(class_names):
-            raise GenerationError(
-                f"the model in {model_dir} was fitted for classes "
-                f"{list(self._card.class_names)}, the data set has {list(class_names)}; run fit "
-                "again"
-            )
-        self._pipeline = _load_pipeline(
-            self._card, model_dir, choose_hardware(config.device), config.scheduler
-        )
+        self._card, self._pipeline = load_model(config, model_dir, class_names=class_names)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
@@ -93,12 +84,10 @@ class ControlNetGenerator:
                 yield from self._generate_batch(group[start : start + self._config.batch_size])
 
     def _generate_batch(self, requests: list[GenerationRequest]) -> Iterator[GeneratedSample]:
-        canvases = [_canvas(request.layout, self._config.render_scale) for request in requests]
-        draw = control_map if self._card.control == "class_maps" else control_picture
-        controls = np.stack([draw(canvas, len(self._card.class_names)) for canvas in canvases])
+        canvases = [make_canvas(request.layout, self._config.render_scale) for request in requests]
         output = self._pipeline(
             prompt=[request.prompt for request in requests],
-            image=torch.from_numpy(controls),
+            image=draw_controls(self._card, canvases),
             width=canvases[0].width,
             height=canvases[0].height,
             num_inference_steps=self._config.num_inference_steps,
@@ -111,9 +100,31 @@ class ControlNetGenerator:
         for request, image in zip(requests, output.images, strict=True):
             yield GeneratedSample(
                 request=request,
-                image=_to_layout_size(image, request.layout, self._config.render_scale),
+                image=to_layout_size(image, request.layout, self._config.render_scale),
                 annotations=request.layout.annotations,
             )
+
+
+def load_model(
+    config: PipelineConfig, model_dir: Path, *, class_names: Sequence[str]
+) -> tuple[GeneratorCard, Any]:
+    """Return the card in `model_dir` and its text-to-image pipeline, on its device.
+
+    Args:
+        config: Sampler and device.
+        model_dir: The folder of stage `fit`.
+        class_names: Of the data set, which must be those of the model.
+
+    Raises:
+        GenerationError: If the model can't be loaded, or has other classes.
+    """
+    card = read_card(model_dir)
+    if card.class_names != tuple(class_names):
+        raise GenerationError(
+            f"the model in {model_dir} was fitted for classes {list(card.class_names)}, the data "
+            f"set has {list(class_names)}; run fit again"
+        )
+    return card, _load_pipeline(card, model_dir, choose_hardware(config.device), config.scheduler)
 
 
 def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, scheduler: str) -> Any:  # noqa: ANN401
@@ -172,7 +183,13 @@ def _quiet_diffusers() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _canvas(layout: Layout, render_scale: float) -> Layout:
+def draw_controls(card: GeneratorCard, canvases: Sequence[Layout]) -> torch.Tensor:
+    """Return the control images of layouts of one size, `(N, C, H, W)` float32 in [0, 1]."""
+    draw = control_map if card.control == "class_maps" else control_picture
+    return torch.from_numpy(np.stack([draw(canvas, len(card.class_names)) for canvas in canvases]))
+
+
+def make_canvas(layout: Layout, render_scale: float) -> Layout:
     """Return the layout enlarged, on a canvas grown to the size that pipelines take."""
     size = [
         math.ceil(side * render_scale / _SIZE_MULTIPLE) * _SIZE_MULTIPLE
@@ -183,7 +200,7 @@ def _canvas(layout: Layout, render_scale: float) -> Layout:
     return replace(layout, width=size[0], height=size[1], annotations=annotations)
 
 
-def _to_layout_size(image: torch.Tensor, layout: Layout, render_scale: float) -> UInt8Array:
+def to_layout_size(image: torch.Tensor, layout: Layout, render_scale: float) -> UInt8Array:
     """Return the `(3, H, W)` float image in [0, 1] cut and shrunk, as uint8 RGB."""
     width, height = round(layout.width * render_scale), round(layout.height * render_scale)
     cut = image[:, :height, :width].float().cpu()

@@ -8,19 +8,18 @@ surroundings.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from synthdata.boxes import FloatArray
 from synthdata.config.generate import CopyPasteConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.pasting import paste, soft_mask
-from synthdata.layout.geometry import covered_share, overlap_matrix, touched_edges
+from synthdata.generators.placement import find_room
+from synthdata.generators.real_images import read_pixels
+from synthdata.layout.geometry import covered_share, touched_edges
 from synthdata.samples import (
     Annotations,
     DetectionDataset,
@@ -29,7 +28,6 @@ from synthdata.samples import (
     UInt8Array,
 )
 
-_NUM_POSITIONS: Final = 100
 _NUM_DRAWS: Final = 30  # of objects, where some find no room
 _MIN_SIDE_PX: Final = 3.0
 # A box that others cover by more than this share would carry their pieces along, unlabelled.
@@ -86,7 +84,7 @@ class CopyPasteGenerator:
     def _compose(self, rng: np.random.Generator) -> tuple[UInt8Array, Annotations]:
         base = int(rng.integers(len(self._train)))
         sample = self._train.samples[base]
-        canvas = _read(self._train.image_path(sample)).copy()
+        canvas = read_pixels(self._train.image_path(sample)).copy()
         xyxy, class_id = sample.annotations.xyxy, sample.annotations.class_id
         low, high = self._config.num_objects
         num_wanted = len(class_id) + int(rng.integers(low, high + 1))
@@ -95,7 +93,9 @@ class CopyPasteGenerator:
                 break
             donor = self._draw_donor(base, rng)
             crop, inner = self._cut_out(donor, rng)
-            corner = self._find_room(inner, xyxy, canvas.shape[:2], rng)
+            corner = find_room(
+                inner, xyxy, canvas.shape[:2], max_overlap=self._config.max_overlap, rng=rng
+            )
             if corner is None:
                 continue
             alpha = soft_mask(
@@ -114,7 +114,7 @@ class CopyPasteGenerator:
 
     def _cut_out(self, donor: _Donor, rng: np.random.Generator) -> tuple[UInt8Array, FloatArray]:
         """Return a resized crop with its border, `(h, w, 3)`, and the object's box in it."""
-        pixels = _read(self._train.image_path(self._train.samples[donor.image]))
+        pixels = read_pixels(self._train.image_path(self._train.samples[donor.image]))
         x1, y1, x2, y2 = donor.box
         border_x = (x2 - x1) * self._config.feather / 2
         border_y = (y2 - y1) * self._config.feather / 2
@@ -141,23 +141,6 @@ class CopyPasteGenerator:
         )  # fmt: skip
         return crop, inner
 
-    def _find_room(
-        self,
-        inner: FloatArray,
-        xyxy: FloatArray,
-        shape: tuple[int, ...],
-        rng: np.random.Generator,
-    ) -> npt.NDArray[np.int64] | None:
-        """Return where the crop's corner goes (x, y), its object whole in the image."""
-        low = np.ceil(-inner[:2]).astype(np.int64)
-        high = np.floor([shape[1], shape[0]] - inner[2:]).astype(np.int64)
-        if (high < low).any():
-            return None
-        corners = rng.integers(low, high + 1, (_NUM_POSITIONS, 2))
-        boxes = inner + np.tile(corners, 2).astype(np.float32)
-        has_room = (overlap_matrix(boxes, xyxy) <= self._config.max_overlap).all(axis=1)
-        return corners[int(has_room.argmax())] if has_room.any() else None
-
 
 def _find_donors(train: DetectionDataset) -> dict[int, list[_Donor]]:
     """Return the objects worth pasting, by class; all of a class that has no such."""
@@ -176,11 +159,3 @@ def _find_donors(train: DetectionDataset) -> dict[int, list[_Donor]]:
         or [donor for _, donor in donors]
         for class_id, donors in sorted(every.items())
     }
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path) -> UInt8Array:
-    """Return an image as `(H, W, 3)` uint8 RGB."""
-    with Image.open(path) as image:
-        pixels: UInt8Array = np.asarray(image.convert("RGB"))
-    return pixels

@@ -1,0 +1,70 @@
+"""Which pixels of a real image are painted over, and how opaquely.
+
+`(H, W)` float32 in [0, 1]: 0 keeps the real pixel exactly, 1 takes the painted one, what lies
+between blends the two. A pixel belongs to a box if its centre does.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from synthdata.boxes import FloatArray
+from synthdata.generators.pasting import soft_mask
+from synthdata.samples import UInt8Array
+
+# Boxes without an area would have no border to measure a softness by.
+_MIN_HALF_PX: Final = 0.5
+
+
+def object_opacity(
+    new: FloatArray, kept: FloatArray, *, size_hw: tuple[int, int], margin: float, feather: float
+) -> FloatArray:
+    """Return 1 on new boxes and their margins, 0 elsewhere and on the boxes to keep.
+
+    Only where a new box itself overlaps a kept one is the kept one painted over.
+
+    Args:
+        new: `(N, 4)` xyxy of the objects to paint.
+        kept: `(M, 4)` xyxy of the real ones.
+        size_hw: (height, width) of the image, pixels.
+        margin: How far 1 reaches beyond a box on each side, as a fraction of its size.
+        feather: Width of the soft border beyond that, as a fraction of half the grown box.
+    """
+    opacity = _cover(new, size_hw, margin=margin, feather=feather)
+    inside_new = _cover(new, size_hw, margin=0, feather=0)
+    inside_kept = _cover(kept, size_hw, margin=0, feather=0)
+    return np.where((inside_kept > 0) & (inside_new == 0), np.float32(0), opacity)
+
+
+def background_opacity(
+    kept: FloatArray, *, size_hw: tuple[int, int], margin: float, feather: float
+) -> FloatArray:
+    """Return 0 on the boxes to keep and their margins, 1 far from them.
+
+    Args:
+        kept: `(N, 4)` xyxy of the real objects.
+        size_hw: (height, width) of the image, pixels.
+        margin: How far 0 reaches beyond a box on each side, as a fraction of its size.
+        feather: Width of the soft border beyond that, as a fraction of half the grown box.
+    """
+    opacity: FloatArray = 1 - _cover(kept, size_hw, margin=margin, feather=feather)
+    return opacity
+
+
+def _cover(
+    xyxy: FloatArray, size_hw: tuple[int, int], *, margin: float, feather: float
+) -> FloatArray:
+    covered = np.zeros(size_hw, np.float32)
+    centre = (xyxy[:, 2:] + xyxy[:, :2]) / 2
+    half = np.maximum((xyxy[:, 2:] - xyxy[:, :2]) * (0.5 + margin), _MIN_HALF_PX)
+    for box in np.hstack([centre - half, centre + half]):
+        np.maximum(covered, soft_mask(size_hw, box, shape="box", feather=feather), out=covered)
+    return covered
+
+
+def blend(real: UInt8Array, painted: UInt8Array, opacity: FloatArray) -> UInt8Array:
+    """Return the painted image over the real one, `(H, W, 3)` uint8."""
+    weight = opacity[..., None]
+    mixed = weight * painted + (1 - weight) * real.astype(np.float32)
+    pixels: UInt8Array = np.rint(mixed).astype(np.uint8)
+    return pixels

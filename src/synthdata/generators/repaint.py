@@ -1,0 +1,156 @@
+"""Paints real images anew with a ControlNet pipeline, in batches.
+
+Inpainting masks the latents of a model that wasn't trained to inpaint: after each step those
+outside of the mask are replaced by the real image's, noised as much (Lugmayr et al. 2022,
+"RePaint: Inpainting using Denoising Diffusion Probabilistic Models", without its resampling).
+diffusers' inpainting pipelines do that; what they return is blended with the real pixels.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+
+from synthdata.boxes import FloatArray
+from synthdata.conditioning import prompt_for
+from synthdata.config.generate import RepaintConfig
+from synthdata.errors import GenerationError
+from synthdata.generators.controlnet import (
+    draw_controls,
+    load_model,
+    make_canvas,
+    to_layout_size,
+)
+from synthdata.generators.opacity import blend
+from synthdata.generators.real_images import read_pixels
+from synthdata.generators.tasks import Task, pipeline_for
+from synthdata.samples import (
+    DetectionDataset,
+    GeneratedSample,
+    GenerationRequest,
+    Layout,
+    UInt8Array,
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A real image, and what it is to show.
+
+    Attributes:
+        request: What the image is for; its seed is that of the noise.
+        pixels: `(H, W, 3)` uint8 RGB.
+        layout: What to show, on a canvas of the image's size.
+        opacity: `(H, W)` in [0, 1], see `opacity`; None repaints everything.
+    """
+
+    request: GenerationRequest
+    pixels: UInt8Array
+    layout: Layout
+    opacity: FloatArray | None = None
+
+
+def draw_scene(
+    request: GenerationRequest, train: DetectionDataset, rng: np.random.Generator
+) -> Scene:
+    """Return a train image drawn by `rng`, to be shown as it is annotated."""
+    sample = train.samples[int(rng.integers(len(train)))]
+    pixels = read_pixels(train.image_path(sample))
+    height, width = pixels.shape[:2]
+    return Scene(request, pixels, Layout(sample.sample_id, width, height, sample.annotations))
+
+
+class Repainter:
+    """A ControlNet pipeline that starts from real images.
+
+    Args:
+        task: `img2img` paints scenes without an opacity, `inpaint` those with one.
+        config: How to sample.
+        model_dir: The folder of stage `fit`.
+        train: The real train split.
+
+    Raises:
+        GenerationError: If the model can't be loaded, has other classes or can't do the task,
+            or there is no train image to start from.
+    """
+
+    def __init__(
+        self, task: Task, config: RepaintConfig, model_dir: Path, train: DetectionDataset
+    ) -> None:
+        if not len(train):
+            raise GenerationError(
+                f"{task} starts from real train images, there is none; check prepare"
+            )
+        self._config = config
+        self._card, pipeline = load_model(config, model_dir, class_names=train.class_names)
+        self._pipeline = pipeline_for(task, pipeline, embedded=self._card.kind == "embedded")
+
+    def paint(self, scenes: Iterable[Scene]) -> Iterator[GeneratedSample]:
+        """Yield an image a scene, in order, labelled with what it was to show.
+
+        Its request has the layout and the prompt that were shown.
+        """
+        for _, same_size in groupby(scenes, key=lambda scene: scene.pixels.shape):
+            while batch := list(islice(same_size, self._config.batch_size)):
+                yield from self._paint_batch(batch)
+
+    def _paint_batch(self, scenes: list[Scene]) -> Iterator[GeneratedSample]:
+        scale = self._config.render_scale
+        canvases = [make_canvas(scene.layout, scale) for scene in scenes]
+        images = np.stack([scene.pixels for scene in scenes]).astype(np.float32) / 255
+        masks = {}
+        if scenes[0].opacity is not None:
+            touched = np.stack([np.asarray(scene.opacity) > 0 for scene in scenes])
+            masks["mask_image"] = _to_cells(
+                _to_canvas(torch.from_numpy(touched[:, None]).float(), canvases[0], scale),
+                self._pipeline.vae_scale_factor,
+            )
+        prompts = [
+            prompt_for(scene.layout, self._card.class_names, self._card.prompt_template)
+            for scene in scenes
+        ]
+        output = self._pipeline(
+            prompt=prompts,
+            image=_to_canvas(torch.from_numpy(images).permute(0, 3, 1, 2), canvases[0], scale),
+            control_image=draw_controls(self._card, canvases),
+            width=canvases[0].width,
+            height=canvases[0].height,
+            strength=float(self._config.strength),
+            num_inference_steps=self._config.num_inference_steps,
+            guidance_scale=float(self._config.guidance_scale),
+            controlnet_conditioning_scale=float(self._config.controlnet_conditioning_scale),
+            # On the CPU whatever the device is, so that every machine draws the same noise.
+            generator=[torch.Generator("cpu").manual_seed(scene.request.seed) for scene in scenes],
+            output_type="pt",
+            **masks,
+        )
+        for scene, prompt, image in zip(scenes, prompts, output.images, strict=True):
+            shown = replace(scene.request, layout=scene.layout, prompt=prompt)
+            painted = to_layout_size(image, scene.layout, scale)
+            if scene.opacity is None:
+                yield GeneratedSample(shown, painted, scene.layout.annotations)
+            else:
+                pixels = blend(scene.pixels, painted, scene.opacity)
+                yield GeneratedSample(shown, pixels, scene.layout.annotations, origin="composited")
+
+
+def _to_canvas(images: torch.Tensor, canvas: Layout, render_scale: float) -> torch.Tensor:
+    """Return `(N, C, H, W)` images enlarged, their edges repeated up to the canvas's size."""
+    if render_scale != 1:
+        size = [round(side * render_scale) for side in images.shape[-2:]]
+        images = F.interpolate(images, size=size, mode="bilinear", antialias=True).clamp(0, 1)
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, canvas.width - width, 0, canvas.height - height), mode="replicate")
+
+
+def _to_cells(touched: torch.Tensor, cell: int) -> torch.Tensor:
+    """Return a mask that has every cell of `cell` by `cell` pixels with a touched one in it.
+
+    The pipelines look at one pixel a latent only.
+    """
+    cells = F.max_pool2d((touched > 0).float(), cell)
+    return F.interpolate(cells, scale_factor=cell, mode="nearest")
