@@ -1,14 +1,22 @@
 """The processes that train one model together, one a device (`torchrun`)."""
 
+import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from synthdata.errors import TrainingError
+
+_TAIL_LINES = 30
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,3 +84,39 @@ def joined(device: str) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def run_processes(module: str, job: Path, *, count: int) -> None:
+    """Run `python -m module job` in `count` processes of this machine, by `torchrun`.
+
+    They end with this process, even when it is killed: see `synthdata.lifeline`.
+
+    Args:
+        module: Calls `end_with_parent` and `joined`.
+        job: Its only argument; the log appears beside it.
+        count: How many.
+
+    Raises:
+        TrainingError: If one of them fails.
+    """
+    log = job.with_suffix(".log")
+    logger.info("training in %d processes, which write to %s", count, log)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone",
+        f"--nproc-per-node={count}", "-m", module, str(job.absolute()),
+    ]  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        status = process.wait()
+    finally:
+        # Closing our end of the pipe ends the workers, and torchrun with them.
+        if process.stdin is not None:
+            process.stdin.close()
+        process.wait()
+    if status != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+        raise TrainingError(f"{module} failed with status {status}; the end of {log}:\n{tail}")
