@@ -48,7 +48,8 @@ class Examples:
         """Write them, whole or not at all."""
         texts = {_TEXT + name: rows for name, rows in self.texts.items()}
         with replacing(path) as temporary:
-            save_file({**self.images, **texts, _PROMPT: self.prompt}, temporary)
+            tensors = {**self.images, **texts, _PROMPT: self.prompt}
+            save_file({name: rows.contiguous() for name, rows in tensors.items()}, temporary)
 
     @classmethod
     def load(cls, path: Path) -> "Examples":
@@ -96,8 +97,6 @@ def make_examples(
     different = ["", *sorted(set(prompts) - {""})]
     dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
     pipeline = load_encoders(family, model.model, model.revision, dtype).to(hardware.device)
-    # SDXL's autoencoder overflows in float16.
-    pipeline.vae.to(torch.float32)
     with torch.no_grad():
         images = _encode_crops(family, pipeline, crops, len(names))
         texts = _encode_prompts(family, pipeline, different)

@@ -33,6 +33,7 @@ from synthdata.training.pretrained import (
     load_denoiser,
     load_family,
     load_scheduler,
+    quiet_diffusers,
 )
 from synthdata.training.processes import ALONE, Processes, run_processes
 
@@ -151,7 +152,8 @@ def _load_trainee(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(section.seed, "weights", _PHASE))
         if model.controlnet is None:
-            controlnet = family.new_controlnet(denoiser).float()
+            with quiet_diffusers():
+                controlnet = family.new_controlnet(denoiser).float()
         else:
             dtype = torch.float32 if training.train_controlnet else frozen_dtype
             controlnet = load_controlnet(family, model.controlnet, model.controlnet_revision, dtype)

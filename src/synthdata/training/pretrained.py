@@ -1,5 +1,6 @@
 """Loading pretrained parts from a folder or the hub: safetensors only, pickles are refused."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,9 +33,10 @@ def load_family(model: str, revision: str | None) -> Family:
 
 def load_encoders(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
     """Return the base's pipeline with all parts but the denoiser, which take less memory."""
-    return load_pipeline(
-        family, model, revision, dtype=dtype, controlnet=None, **{family.denoiser: None}
-    )
+    # SDXL's autoencoder overflows in float16.
+    dtypes = {"default": dtype, "vae": torch.float32}
+    without = {family.denoiser: None, "controlnet": None}
+    return load_pipeline(family, model, revision, dtype=dtypes, **without)
 
 
 def load_denoiser(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
@@ -113,14 +115,17 @@ def _refuse_pickles(source: Path) -> None:
 
 @contextmanager
 def quiet_diffusers() -> Iterator[None]:
-    """Hide bars and remarks about parts that a pipeline doesn't expect."""
+    """Hide bars, and remarks about parts that a pipeline doesn't expect or has moved."""
     verbosity = diffusers.logging.get_verbosity()
     with_bars = [log for log in _LIBRARY_LOGS if log.is_progress_bar_enabled()]
     diffusers.logging.set_verbosity_error()
     for log in with_bars:
         log.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # diffusers' own Flux ControlNet still uses the old place.
+            warnings.filterwarnings("ignore", "`FluxPosEmbed` is deprecated", FutureWarning)
+            yield
     finally:
         diffusers.logging.set_verbosity(verbosity)
         for log in with_bars:
