@@ -91,8 +91,13 @@ def test_bccd_comes_from_the_mirror(tmp_path: Path, command: Command, bccd_mirro
 
 
 def test_an_interrupt_has_status_130(tmp_path: Path) -> None:
+    # A shell that runs the tests in the background makes all their children ignore Ctrl-C.
+    heeding = (
+        "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+        "os.execvp('synthdata', ['synthdata', 'run', 'smoke.yaml'])"
+    )
     running = subprocess.Popen(
-        ["synthdata", "run", "smoke.yaml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ["python", "-c", heeding], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "runs" / "smoke" / "seed-0" / "fit").is_dir():
