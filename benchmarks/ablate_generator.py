@@ -14,6 +14,7 @@ import argparse
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,16 @@ logger = logging.getLogger("benchmarks.ablate_generator")
 
 def measure(config: ExperimentConfig, *, work_dir: Path) -> dict[str, Any]:
     """Fit the config's generator on its draw and return its layout score and what it took."""
+    needed = ["prepare", "fit"] + (["layout", "generate"] if config.score.alone else [])
     folders = {}
     for step in plan(config, work_dir):
-        if step.stage in ("prepare", "fit"):
+        if step.stage in needed:
             run_step(step)
             folders[step.stage] = step.out_dir
+    prepared = load_dataset(folders["prepare"])
+    pool = (
+        load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
+    )
     out_dir = folders["fit"].with_name("layout-score")
     judge = work_dir / "judge"
     if judge.is_dir() and not out_dir.is_dir():
@@ -47,7 +53,8 @@ def measure(config: ExperimentConfig, *, work_dir: Path) -> dict[str, Any]:
     scored = score_generator(
         config.score.model_copy(update={"seed": 0}),
         generator=config.generate.generators[config.score.pool],
-        prepared=load_dataset(folders["prepare"]),
+        prepared=prepared,
+        pool=pool.where(generator=config.score.pool),
         model_dir=folders["fit"],
         out_dir=out_dir,
     )
@@ -64,6 +71,7 @@ def _row(scored: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
         **{f"score_{name}": one["score"] for name, one in scored["per_class"].items()},
         **{f"boxes_{name}": boxes[name] / boxes["promised"] for name in ("missing", "extra")},
         "novelty": scored["novelty"]["ratio"],
+        "alone": scored["alone"]["ratio"] if scored["alone"] else None,
         "autoencoder_psnr_db": fitted["autoencoder_psnr_db"],
         "fit_s": fitted["elapsed_s"],
         "images_per_s": pool["images_per_s"],

@@ -10,13 +10,11 @@ of the matrix products and convolutions that the plain call makes, over the matm
 
 import argparse
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionControlNetPipeline
+from machine import matmul_rates, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from synthdata.conditioning import control_map, prompt_for
@@ -26,22 +24,6 @@ from synthdata.manifest import load_dataset, load_layouts
 from synthdata.runfolder import read_section
 from synthdata.samples import GenerationRequest
 from synthdata.training.card import read_card
-
-
-def matmul_flops(dtype: torch.dtype, size: int = 2048, repeats: int = 8) -> float:
-    """Return the FLOP/s of a square matrix product."""
-    left, right = (torch.randn(size, size, dtype=dtype) for _ in range(2))
-    return 2 * size**3 / seconds(lambda: left @ right, repeats=repeats)
-
-
-def seconds(work: Callable[[], object], *, repeats: int) -> float:
-    """Return the median time of a call, the first one left out."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))
 
 
 def main() -> None:
@@ -85,7 +67,7 @@ def main() -> None:
     plain_s = seconds(lambda: call_plain(requests[0]), repeats=arguments.repeats)
     ours_s = seconds(lambda: list(ours.generate(requests)), repeats=arguments.repeats)
     ours_s /= len(requests)
-    peak = {str(t)[6:]: matmul_flops(t) for t in (torch.float32, torch.bfloat16)}
+    peak = matmul_rates()
     result = {
         "images_per_s": {"plain diffusers, fp32, one at a time": 1 / plain_s, "ours": 1 / ours_s},
         "ratio": plain_s / ours_s,

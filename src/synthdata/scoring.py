@@ -3,7 +3,8 @@
 Images are made for the layouts of real val images, and a judge, a detector trained on all real
 train images, looks for the promised objects in them and in the real images. Beside that it is
 measured how near generated images come to the train images, and how near real val images do:
-a generator that copies comes nearer.
+a generator that copies comes nearer. A measure without a judge: what a detector learns from
+generated images alone, beside what it learns from as many real ones.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from synthdata.config.generate import GenerateConfig, GeneratorConfig
-from synthdata.config.score import ScoreConfig
+from synthdata.config.score import DetectorTraining, ScoreConfig
 from synthdata.detections import Detections
 from synthdata.detectors.jobs import train_and_predict
 from synthdata.errors import DatasetError
@@ -24,6 +25,7 @@ from synthdata.features.images import image_features
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.metrics.agreement import compare_with_layout
+from synthdata.metrics.detection import evaluate_detections
 from synthdata.metrics.layout_score import score_layouts
 from synthdata.metrics.manifold import nearest_distances
 from synthdata.samples import DetectionDataset, Layout, join_datasets
@@ -40,6 +42,7 @@ def score_generator(
     *,
     generator: GeneratorConfig,
     prepared: DetectionDataset,
+    pool: DetectionDataset,
     model_dir: Path,
     out_dir: Path,
 ) -> dict[str, Any]:
@@ -49,14 +52,15 @@ def score_generator(
         section: Which layouts, and the judge.
         generator: The generator's settings, as stage `generate` uses them.
         prepared: The real data; train and reserve train the judge.
+        pool: What the generator made in stage `generate`; only `section.alone` uses it.
         model_dir: The folder of stage `fit`.
         out_dir: Gets the images as a data set and the judge's training; finished parts of a
             killed run are kept.
 
     Returns:
         Values for `metrics.json`: the score in total and a class, chance beside it, boxes
-        found, moved, missing and extra in generated and in real images, and the median
-        distance to the nearest train image of both.
+        found, moved, missing and extra in generated and in real images, the median distance to
+        the nearest train image of both, and what a detector learns from generated images alone.
 
     Raises:
         DatasetError: If there is no val or train image.
@@ -65,10 +69,11 @@ def score_generator(
     """
     val = prepared.split("val")
     val = replace(val, samples=val.samples[: section.num_images])
-    train = prepared.split("train", "reserve")
-    if not len(val) or not len(train):
+    seen = prepared.split("train")
+    train = _as_train(prepared.split("train", "reserve"))
+    if not len(val) or not len(seen):
         raise DatasetError(
-            f"score needs real train and val images, got {len(train)} and {len(val)}; check prepare"
+            f"score needs real train and val images, got {len(seen)} and {len(val)}; check prepare"
         )
     made = generate_pools(
         GenerateConfig(
@@ -77,20 +82,17 @@ def score_generator(
             shard_size=section.shard_size,
         ),
         model_dir=model_dir,
-        train=prepared.split("train"),
+        train=seen,
         layouts=[Layout(s.sample_id, s.width, s.height, s.annotations) for s in val],
         out_dir=out_dir,
     )
     generated = load_dataset(out_dir)
     targets = join_datasets(real=val, generated=generated)
-    found = train_and_predict(
-        section.judge.detector,
-        train=replace(train, samples=tuple(replace(one, split="train") for one in train)),
-        targets=targets,
-        steps=section.judge.steps,
-        batch_size=section.judge.batch_size,
+    found = _train(
+        section.judge,
+        train,
+        targets,
         seed=derive_seed(section.seed, "score-judge"),
-        threads=section.judge.threads,
         out_dir=out_dir / "judge",
     )
     real_found, generated_found = found[: len(val)], found[len(val) :]
@@ -107,12 +109,66 @@ def score_generator(
         "judge_train_images": len(train),
         **score.to_json(),
         **made,
-        "novelty": _novelty(section, prepared.split("train"), val, generated),
+        "novelty": _novelty(section, seen, val, generated),
         "boxes": {
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),
         },
+        "alone": _learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
     }
+
+
+def _as_train(dataset: DetectionDataset) -> DetectionDataset:
+    return replace(dataset, samples=tuple(replace(one, split="train") for one in dataset))
+
+
+def _train(
+    training: DetectorTraining,
+    train: DetectionDataset,
+    targets: DetectionDataset,
+    *,
+    seed: int,
+    out_dir: Path,
+) -> list[Detections]:
+    return train_and_predict(
+        training.detector,
+        train=train,
+        targets=targets,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        seed=seed,
+        threads=training.threads,
+        out_dir=out_dir,
+    )
+
+
+def _learn_alone(
+    section: ScoreConfig,
+    *,
+    real: DetectionDataset,
+    pool: DetectionDataset,
+    val: DetectionDataset,
+    out_dir: Path,
+) -> dict[str, Any] | None:
+    """Return what detectors trained on real and on as many generated images find in val.
+
+    The two take equally many steps from the same seed; the first generated images are taken.
+    """
+    if section.alone is None:
+        return None
+    num_images = min(len(real), len(pool))
+    measured = {}
+    for name, part in (("real", real), ("generated", pool)):
+        found = _train(
+            section.alone,
+            _as_train(replace(part, samples=part.samples[:num_images])),
+            val,
+            seed=derive_seed(section.seed, "score-alone"),
+            out_dir=out_dir / name,
+        )
+        measured[name] = evaluate_detections(val, found).to_json()
+    base, value = (measured[name]["map50_95"] for name in ("real", "generated"))
+    return {"images": num_images, **measured, "ratio": value / base if base else None}
 
 
 def _novelty(

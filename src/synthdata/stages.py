@@ -108,6 +108,7 @@ def run_score(section: ScoreConfig, *, inputs: Mapping[str, Path], out_dir: Path
             section,
             generator=generate.generators[section.pool],
             prepared=load_dataset(inputs["prepare"]),
+            pool=load_dataset(inputs["generate"]).where(generator=section.pool),
             model_dir=inputs["fit"],
             out_dir=out_dir,
         )

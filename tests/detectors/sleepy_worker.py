@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from synthdata.detectors.workers import end_with_parent
+from synthdata.lifeline import end_with_parent
 
 
 def main(job_dir: Path) -> None:

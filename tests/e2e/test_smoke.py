@@ -55,6 +55,18 @@ def test_all_arms_did_equal_work(smoke_workspace: Path) -> None:
     assert {values["steps"] for values in arms.values()} == {steps}
 
 
+def test_generated_and_real_images_alone_do_equal_work(smoke_workspace: Path) -> None:
+    folder = smoke_workspace / RUN / "seed-0" / "score"
+    real, generated = (folder / "alone" / name for name in ("real", "generated"))
+    done = [read_json(job / "training.json") for job in (real, generated)]
+    assert done[0]["steps"] == done[1]["steps"]
+    assert done[0]["num_images"] == done[1]["num_images"]
+    assert sha256_file(real / "weights.pt") != sha256_file(generated / "weights.pt")
+    alone = read_json(folder / "metrics.json")["alone"]
+    assert alone["images"] == CONFIG.prepare.train_images
+    assert alone["real"]["map50_95"] >= 0
+
+
 def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:
     versions = smoke_workspace / "data" / "versions" / "smoke"
     assert [path.name for path in versions.glob("*.dvc")] == ["seed-0.dvc"], "seed 1 shares it"

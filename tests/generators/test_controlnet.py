@@ -154,7 +154,17 @@ def test_pickled_weights_are_refused(fitted: Fitted, tmp_path: Path) -> None:
     fit_model(save_pretrained(tmp_path, safe=False), fitted[1], tmp_path / "fit")
     assert list((tmp_path / "base").rglob("*.bin"))
 
-    with pytest.raises(GenerationError, match="can't be loaded.*safetensors"):
+    with pytest.raises(GenerationError, match=r"holds pickled weights.*expected safetensors"):
+        images((tmp_path / "fit", fitted[1]), requests(1))
+
+
+def test_a_single_file_of_weights_is_refused(fitted: Fitted, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.ckpt"
+    checkpoint.touch()
+    model = {"kind": "pretrained", "model": str(checkpoint), "controlnet": "org/control"}
+    fit_model(FitConfig.model_validate({"model": model}), fitted[1], tmp_path / "fit")
+
+    with pytest.raises(GenerationError, match=r"model\.ckpt is a file; expected a folder"):
         images((tmp_path / "fit", fitted[1]), requests(1))
 
 

@@ -150,7 +150,7 @@ def test_a_low_strength_keeps_the_real_image_and_a_high_one_does_not(fitted: Fit
             "num_inference_steps": num_inference_steps,
         }
         made = paint(fitted, requests(3), values)
-        _, pipeline = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
+        _, pipeline, _ = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
         distances = []
         for one in made:
             real = read_pixels(fitted[1].image_path(source_of(one, fitted[1])))
@@ -289,7 +289,7 @@ def test_each_sampler_runs(
 
 @pytest.mark.parametrize("values", KINDS)
 def test_guidance_acts_on_the_layout(fitted: Fitted, values: dict[str, Any]) -> None:
-    card, pipeline = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
+    card, pipeline, _ = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
     converted = pipeline_for(values["kind"], pipeline, embedded=card.kind == "embedded")
     control = torch.rand(1, 4, 48, 64)
     options: dict[str, Any] = {

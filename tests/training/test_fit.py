@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,22 +21,6 @@ from synthdata.training.hardware import choose_hardware
 from training.tiny import EMBEDDED, tiny_config
 
 Fitted = tuple[Path, DetectionDataset]
-_blocked = {"on": False}
-
-
-def _refuse_sockets(event: str, _: tuple[Any, ...]) -> None:
-    if _blocked["on"] and event in ("socket.connect", "socket.getaddrinfo"):
-        raise OSError(f"{event} in a test that must not need a network")
-
-
-sys.addaudithook(_refuse_sockets)
-
-
-@pytest.fixture
-def no_sockets() -> Any:
-    _blocked["on"] = True
-    yield
-    _blocked["on"] = False
 
 
 def test_fit_leaves_a_complete_folder(fitted: Fitted) -> None:

@@ -1,8 +1,8 @@
 """The `fit` section: the image generator's model and its training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthdata.config.base import (
     Device,
@@ -102,21 +102,81 @@ class EmbeddedModel(Section):
     denoiser: DenoiserConfig = DenoiserConfig()
 
 
+class FineTuneConfig(Section):
+    """Training of a ControlNet, of LoRA adapters of the base, or of both.
+
+    A step's data depend on the seed and the step only: two devices with one batch each
+    train as one device does that accumulates two.
+
+    Attributes:
+        crops: What is shown, at the size at which images are made later.
+        train_controlnet: Whether the ControlNet is trained.
+        lora_rank: Rank of the adapters on the base's attention layers (needs peft); null
+            adds none.
+        steps: Optimizer steps.
+        batch_size: Crops a device and backward pass.
+        gradient_accumulation_steps: Backward passes an optimizer step.
+        learning_rate: Peak of a one-cycle schedule.
+        prompt_dropout: Share of samples trained with an empty prompt, for guidance.
+        gradient_checkpointing: Compute activations twice rather than keep them: less memory,
+            more time.
+        mixed_precision: Number format of the products; `auto` is bf16 where the device has
+            units for it, else fp16 on a GPU and none on a CPU. Trained weights are float32.
+        num_processes: Devices of this machine, one process each (`torchrun`).
+    """
+
+    crops: CropConfig = CropConfig()
+    train_controlnet: bool = True
+    lora_rank: PositiveInt | None = None
+    steps: PositiveInt = 2000
+    batch_size: PositiveInt = 4
+    gradient_accumulation_steps: PositiveInt = 1
+    learning_rate: PositiveFloat = 1e-5
+    prompt_dropout: Fraction = 0.1
+    gradient_checkpointing: bool = False
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    num_processes: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _something_to_train(self) -> Self:
+        if not self.train_controlnet and self.lora_rank is None:
+            raise ValueError(
+                "nothing is trained: set train_controlnet to true, lora_rank to a number, or "
+                "training itself to null to use the models as they are"
+            )
+        return self
+
+
 class PretrainedModel(Section):
-    """A Stable Diffusion base with a ControlNet, used as it is (safetensors only).
+    """Stable Diffusion, SDXL or Flux with a ControlNet (safetensors only).
 
     Attributes:
         model: Folder or hub id of the base pipeline.
-        controlnet: Folder or hub id of the ControlNet.
+        controlnet: Folder or hub id of the ControlNet; null starts one from the base, which
+            then must be trained.
         revision: Commit of the base on the hub.
         controlnet_revision: Commit of the ControlNet on the hub.
+        training: What is trained on the train split; null uses both as they are.
     """
 
     kind: Literal["pretrained"]
     model: str
-    controlnet: str
+    controlnet: str | None = None
     revision: str | None = None
     controlnet_revision: str | None = None
+    training: FineTuneConfig | None = None
+
+    @model_validator(mode="after")
+    def _a_controlnet_that_knows_something(self) -> Self:
+        if self.controlnet is None:
+            if self.training is None or not self.training.train_controlnet:
+                raise ValueError(
+                    "controlnet is null, and a new ControlNet does nothing before it is trained; "
+                    "name one, or set training.train_controlnet to true"
+                )
+            if self.controlnet_revision is not None:
+                raise ValueError("controlnet_revision is set but controlnet is null; remove one")
+        return self
 
 
 class FitConfig(StageSection):

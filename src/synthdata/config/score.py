@@ -8,10 +8,8 @@ from synthdata.config.base import EncoderName, Fraction, PositiveInt, Section, S
 from synthdata.config.detector import DetectorConfig
 
 
-class JudgeConfig(Section):
-    """The detector that looks for what the layouts promise, trained on all real train images.
-
-    It is never given to a filter, nor to an arm: train it until it stops improving on val.
+class DetectorTraining(Section):
+    """A detector of this stage, and how long it is trained.
 
     Attributes:
         detector: Which.
@@ -29,11 +27,16 @@ class JudgeConfig(Section):
 class ScoreConfig(StageSection):
     """Generates images for the layouts of real val images and lets a judge look at them.
 
+    The judge is a detector trained on all real train images. It is never given to a filter, nor
+    to an arm: train it until it stops improving on val.
+
     Attributes:
         pool: The generator that is scored; it must follow layouts.
         num_images: Layouts of val, from the first; None takes all.
         shard_size: Images between two checkpoints.
-        judge: The detector.
+        judge: The detector that looks for what the layouts promise.
+        alone: A detector trained on generated images alone, and the same one on as many real
+            train images, both evaluated on val; null leaves that out.
         iou_threshold: A promised box is found by a detection of its class that overlaps it
             by at least this IoU, where boxes are counted.
         confidence: Detections below it are ignored where boxes are counted.
@@ -43,7 +46,8 @@ class ScoreConfig(StageSection):
     pool: str = "synthetic"
     num_images: PositiveInt | None = None
     shard_size: PositiveInt = 32
-    judge: JudgeConfig
+    judge: DetectorTraining
+    alone: DetectorTraining | None = None
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
     encoder: EncoderName = "efficientnet-lite0"

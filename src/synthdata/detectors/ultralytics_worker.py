@@ -36,9 +36,9 @@ from synthdata.detectors.base import (
     predictions_path,
 )
 from synthdata.detectors.ultralytics import stated_settings
-from synthdata.detectors.workers import end_with_parent
 from synthdata.errors import TrainingError
 from synthdata.files import replacing, write_json
+from synthdata.lifeline import end_with_parent
 
 MIN_CONFIDENCE = 0.001
 MAX_DETECTIONS = 300

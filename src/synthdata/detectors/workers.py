@@ -1,13 +1,12 @@
 """Runs detector workers side by side and never leaves one behind.
 
 A worker holds the reading end of a pipe whose writing end is ours: when this process dies, even
-by `kill -9`, the pipe closes and the worker ends itself (see `end_with_parent`).
+by `kill -9`, the pipe closes and the worker ends itself (see `synthdata.lifeline`).
 """
 
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,13 +99,3 @@ def _failure(call: WorkerCall, status: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
     return f"{call.module} failed with status {status}; the end of {log}:\n{tail}"
-
-
-def end_with_parent() -> None:
-    """End this worker process as soon as the process that started it is gone."""
-
-    def watch() -> None:
-        os.read(0, 1)  # returns only when the parent's end of the pipe closes
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,61 +1,24 @@
 """Image generator: a diffusers ControlNet pipeline, the one that `fit` made or named."""
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
-import transformers
 
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
 from synthdata.config.generate import ControlNetConfig, PipelineConfig
 from synthdata.errors import GenerationError
+from synthdata.generators.pipelines import load_generator
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard, read_card
-from synthdata.training.denoiser import NO_CONTROL
-from synthdata.training.hardware import Hardware, choose_hardware
-
-_SCHEDULERS = {
-    "ddim": "DDIMScheduler",
-    "dpmsolver++": "DPMSolverMultistepScheduler",
-    "unipc": "UniPCMultistepScheduler",
-}
-# The pipelines take sizes that are multiples of this.
-_SIZE_MULTIPLE = 8
-
-_LIBRARY_LOGS = (diffusers.logging, transformers.logging)
-
-logger = logging.getLogger(__name__)
-
-
-class _LayoutGuidedPipeline(diffusers.StableDiffusionControlNetPipeline):  # type: ignore[misc]
-    """Guides against "no layout" too, as the embedded model was trained.
-
-    The plain pipeline shows the layout to both branches, so that guidance acts on the prompt
-    only.
-    """
-
-    def prepare_image(
-        self,
-        *args: Any,  # noqa: ANN401
-        do_classifier_free_guidance: bool = False,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> torch.Tensor:
-        """Return the control images, those of the unconditional branch first."""
-        image: torch.Tensor = super().prepare_image(
-            *args, do_classifier_free_guidance=False, **kwargs
-        )
-        if do_classifier_free_guidance:
-            image = torch.cat([torch.full_like(image, NO_CONTROL), image])
-        return image
+from synthdata.training.families import Family
+from synthdata.training.hardware import choose_hardware
 
 
 class ControlNetGenerator:
@@ -67,14 +30,17 @@ class ControlNetGenerator:
         class_names: Of the data set, which must be those of the model.
 
     Raises:
-        GenerationError: If the model can't be loaded, or has other classes.
+        GenerationError: If the model can't be loaded or has other classes, or the sampler
+            doesn't suit it.
     """
 
     def __init__(
         self, config: ControlNetConfig, model_dir: Path, *, class_names: Sequence[str]
     ) -> None:
         self._config = config
-        self._card, self._pipeline = load_model(config, model_dir, class_names=class_names)
+        self._card, self._pipeline, self._family = load_model(
+            config, model_dir, class_names=class_names
+        )
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
@@ -84,10 +50,13 @@ class ControlNetGenerator:
                 yield from self._generate_batch(group[start : start + self._config.batch_size])
 
     def _generate_batch(self, requests: list[GenerationRequest]) -> Iterator[GeneratedSample]:
-        canvases = [make_canvas(request.layout, self._config.render_scale) for request in requests]
+        canvases = [
+            make_canvas(request.layout, self._config.render_scale, self._family.size_multiple)
+            for request in requests
+        ]
         output = self._pipeline(
             prompt=[request.prompt for request in requests],
-            image=draw_controls(self._card, canvases),
+            **self._family.control_argument(draw_controls(self._card, canvases)),
             width=canvases[0].width,
             height=canvases[0].height,
             num_inference_steps=self._config.num_inference_steps,
@@ -107,8 +76,8 @@ class ControlNetGenerator:
 
 def load_model(
     config: PipelineConfig, model_dir: Path, *, class_names: Sequence[str]
-) -> tuple[GeneratorCard, Any]:
-    """Return the card in `model_dir` and its text-to-image pipeline, on its device.
+) -> tuple[GeneratorCard, Any, Family]:
+    """Return the card in `model_dir`, its text-to-image pipeline on its device, and its family.
 
     Args:
         config: Sampler and device.
@@ -116,7 +85,8 @@ def load_model(
         class_names: Of the data set, which must be those of the model.
 
     Raises:
-        GenerationError: If the model can't be loaded, or has other classes.
+        GenerationError: If the model can't be loaded or has other classes, or the sampler
+            doesn't suit it.
     """
     card = read_card(model_dir)
     if card.class_names != tuple(class_names):
@@ -124,63 +94,9 @@ def load_model(
             f"the model in {model_dir} was fitted for classes {list(card.class_names)}, the data "
             f"set has {list(class_names)}; run fit again"
         )
-    return card, _load_pipeline(card, model_dir, choose_hardware(config.device), config.scheduler)
-
-
-def _load_pipeline(card: GeneratorCard, model_dir: Path, hardware: Hardware, scheduler: str) -> Any:  # noqa: ANN401
-    """Return the pipeline on its device. Pickled weights are refused: they can run code."""
-    # On a CPU float32 always: bfloat16 would make an image depend on the batch size.
-    dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
-    options = {"dtype": dtype, "use_safetensors": True}
-    try:
-        with _quiet_diffusers():
-            pipeline = (_load_embedded if card.kind == "embedded" else _load_pretrained)(
-                card, model_dir, options
-            )
-    except (OSError, ValueError) as error:
-        raise GenerationError(
-            f"the pipeline {card.pipeline!r} can't be loaded; it must be a folder or hub id in "
-            f"diffusers' format with safetensors weights: {error}"
-        ) from error
-    if scheduler != "own":
-        sampler = getattr(diffusers, _SCHEDULERS[scheduler])
-        pipeline.scheduler = sampler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
-    for part in (pipeline.unet, pipeline.vae, pipeline.controlnet):
-        part.to(memory_format=torch.channels_last)
-    return pipeline.to(hardware.device)
-
-
-def _load_embedded(card: GeneratorCard, model_dir: Path, options: dict[str, Any]) -> Any:  # noqa: ANN401
-    return _LayoutGuidedPipeline.from_pretrained(
-        model_dir / card.pipeline, local_files_only=True, **options
-    )
-
-
-def _load_pretrained(card: GeneratorCard, _: Path, options: dict[str, Any]) -> Any:  # noqa: ANN401
-    controlnet = diffusers.ControlNetModel.from_pretrained(
-        card.controlnet, revision=card.controlnet_revision, **options
-    )
-    # Picks the pipeline's own class: Stable Diffusion, XL, Flux with a ControlNet.
-    return diffusers.AutoPipelineForText2Image.from_pretrained(
-        card.pipeline, controlnet=controlnet, revision=card.revision, **options
-    )
-
-
-@contextmanager
-def _quiet_diffusers() -> Iterator[None]:
-    """Hide bars and remarks about `AutoencoderTiny`, which the pipeline doesn't expect."""
-    verbosity = diffusers.logging.get_verbosity()
-    with_bars = [log for log in _LIBRARY_LOGS if log.is_progress_bar_enabled()]
-    diffusers.logging.set_verbosity_error()
-    for log in with_bars:
-        log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        diffusers.logging.set_verbosity(verbosity)
-        for log in with_bars:
-            log.enable_progress_bar()
+    hardware = choose_hardware(config.device)
+    pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
+    return card, pipeline, family
 
 
 def draw_controls(card: GeneratorCard, canvases: Sequence[Layout]) -> torch.Tensor:
@@ -189,10 +105,10 @@ def draw_controls(card: GeneratorCard, canvases: Sequence[Layout]) -> torch.Tens
     return torch.from_numpy(np.stack([draw(canvas, len(card.class_names)) for canvas in canvases]))
 
 
-def make_canvas(layout: Layout, render_scale: float) -> Layout:
-    """Return the layout enlarged, on a canvas grown to the size that pipelines take."""
+def make_canvas(layout: Layout, render_scale: float, multiple: int) -> Layout:
+    """Return the layout enlarged, on a canvas grown to the size that the pipeline takes."""
     size = [
-        math.ceil(side * render_scale / _SIZE_MULTIPLE) * _SIZE_MULTIPLE
+        math.ceil(side * render_scale / multiple) * multiple
         for side in (layout.width, layout.height)
     ]
     xyxy = boxes.scale(layout.annotations.xyxy, factor_x=render_scale, factor_y=render_scale)

@@ -86,7 +86,9 @@ class Repainter:
                 f"{task} starts from real train images, there is none; check prepare"
             )
         self._config = config
-        self._card, pipeline = load_model(config, model_dir, class_names=train.class_names)
+        self._card, pipeline, self._family = load_model(
+            config, model_dir, class_names=train.class_names
+        )
         self._pipeline = pipeline_for(task, pipeline, embedded=self._card.kind == "embedded")
 
     def paint(self, scenes: Iterable[Scene]) -> Iterator[GeneratedSample]:
@@ -100,7 +102,10 @@ class Repainter:
 
     def _paint_batch(self, scenes: list[Scene]) -> Iterator[GeneratedSample]:
         scale = self._config.render_scale
-        canvases = [make_canvas(scene.layout, scale) for scene in scenes]
+        multiple = self._family.size_multiple
+        canvases = [make_canvas(scene.layout, scale, multiple) for scene in scenes]
+        # Whatever text-to-image calls it, these pipelines call it `control_image`.
+        (control,) = self._family.control_argument(draw_controls(self._card, canvases)).values()
         images = np.stack([scene.pixels for scene in scenes]).astype(np.float32) / 255
         masks = {}
         if scenes[0].opacity is not None:
@@ -116,7 +121,7 @@ class Repainter:
         output = self._pipeline(
             prompt=prompts,
             image=_to_canvas(torch.from_numpy(images).permute(0, 3, 1, 2), canvases[0], scale),
-            control_image=draw_controls(self._card, canvases),
+            control_image=control,
             width=canvases[0].width,
             height=canvases[0].height,
             strength=float(self._config.strength),

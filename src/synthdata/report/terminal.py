@@ -70,7 +70,20 @@ def render_layout_score(metrics: Mapping[str, Any]) -> RenderableType:
     boxes = _empty_table(*metrics["boxes"]["real"], first="boxes")
     for part, counts in metrics["boxes"].items():
         boxes.add_row(part, *map(str, counts.values()))
-    return Group(table, Text(), boxes)
+    parts: list[RenderableType] = [table, Text(), boxes]
+    if metrics["alone"] is not None:
+        parts += [Text(), _alone_table(metrics["alone"])]
+    return Group(*parts)
+
+
+def _alone_table(alone: Mapping[str, Any]) -> Table:
+    """Return what a detector learns from real images and from generated ones alone."""
+    table = _empty_table("mAP50-95", "mAP50", first=f"trained on {alone['images']}")
+    for part in ("real", "generated"):
+        values = (alone[part][name] for name in ("map50_95", "map50"))
+        table.add_row(part, *map(numerals.score, values))
+    table.add_row("ratio", numerals.score(alone["ratio"]), "", style="bold")
+    return table
 
 
 def _verdict_table(metrics: Mapping[str, Any]) -> Table:

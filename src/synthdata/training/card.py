@@ -16,13 +16,16 @@ class GeneratorCard(Section):
     """The model and what it must be given.
 
     Attributes:
-        kind: `embedded` was trained by `fit`; `pretrained` is used as it is.
+        kind: `embedded` was trained from scratch; `pretrained` is a base, fine-tuned or not.
         pipeline: The pipeline's folder, relative to the card's, or a pretrained one's folder
             or hub id.
         controlnet: Folder or hub id of a pretrained ControlNet; empty where it is part of
             the pipeline.
         revision: Commit of a pretrained pipeline on the hub.
         controlnet_revision: Commit of a pretrained ControlNet on the hub.
+        trained_controlnet: Folder of the ControlNet that `fit` trained, relative to the card's;
+            it takes the place of `controlnet`.
+        lora: Folder of the trained adapters, relative to the card's.
         control: `class_maps` takes `conditioning.control_map`, `picture` takes
             `conditioning.control_picture`.
         image_size: (width, height) in pixels of the train images.
@@ -36,6 +39,8 @@ class GeneratorCard(Section):
     controlnet: str = ""
     revision: str | None = None
     controlnet_revision: str | None = None
+    trained_controlnet: str | None = None
+    lora: str | None = None
     control: Literal["class_maps", "picture"]
     image_size: tuple[int, int]
     class_names: tuple[str, ...]

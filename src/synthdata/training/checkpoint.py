@@ -22,6 +22,7 @@ from tqdm import tqdm
 from synthdata.errors import TrainingError
 from synthdata.files import replacing
 from synthdata.seeding import derive_seed
+from synthdata.training.processes import ALONE, Processes
 
 _LOSS_EVERY = 10
 _MAX_GRADIENT_NORM = 1.0
@@ -36,12 +37,14 @@ class PhaseSettings:
     """How a phase is optimised.
 
     Attributes:
-        name: `autoencoder`, `decoder` or `denoiser`.
+        name: Such as `autoencoder` or `finetune`.
         steps: Optimizer steps.
         learning_rate: Peak of a one-cycle schedule.
         ema_decay: Of the averaged weights that the phase ends with; None keeps the last.
         checkpoint: The phase's file.
         checkpoint_every_s: Seconds between checkpoints.
+        backward_passes: Losses whose gradients a step averages, in each process.
+        scale_loss: Whether losses are enlarged before the backward pass, as float16 needs.
     """
 
     name: str
@@ -50,6 +53,8 @@ class PhaseSettings:
     checkpoint: Path
     checkpoint_every_s: float
     ema_decay: float | None = None
+    backward_passes: int = 1
+    scale_loss: bool = False
 
 
 @dataclass
@@ -71,38 +76,45 @@ def step_generator(seed: int, phase: str, step: int) -> torch.Generator:
 
 
 def run_phase(
-    module: nn.Module, settings: PhaseSettings, loss_of: Callable[[int], torch.Tensor]
+    module: nn.Module,
+    settings: PhaseSettings,
+    loss_of: Callable[[int], torch.Tensor],
+    *,
+    processes: Processes = ALONE,
 ) -> PhaseRecord:
     """Optimise `module`'s trainable parameters, going on from the phase's checkpoint.
 
     Args:
         module: Ends with the averaged weights where `ema_decay` is set.
         settings: Steps, rates and the checkpoint.
-        loss_of: Gives the loss of a step; all randomness must come from the step's number.
+        loss_of: Gives the loss of a backward pass; all randomness must come from its number.
+            Each number is asked for once, in one of the processes.
+        processes: Those that train together; each must call this function.
 
     Raises:
         TrainingError: If the loss isn't finite.
     """
-    state = _State.fresh(module, settings)
+    state = _State.fresh(module, settings, processes)
     began = last_saved = time.perf_counter() - state.record.elapsed_s
     recent: list[float] = []
     module.train()
     bar = tqdm(
         range(state.step, settings.steps), initial=state.step, total=settings.steps,
-        desc=f"fit: {settings.name}", unit="step", disable=None,
+        desc=f"fit: {settings.name}", unit="step", disable=None if processes.is_first else True,
     )  # fmt: skip
-    for step in bar:
-        recent.append(state.update(loss_of(step)))
+    for _ in bar:
+        recent.append(state.update(loss_of))
         last = state.step == settings.steps
         # Rows and checkpoints fall together, so that a resumed curve has no gap.
         if state.step % _LOSS_EVERY == 0 or last:
-            loss = _finite_mean(recent, settings.name, state.step)
+            loss = _finite_mean(processes.gather(recent), settings.name, state.step)
             state.record.losses.append((state.step, loss))
             recent.clear()
             bar.set_postfix(loss=f"{loss:.4f}")
             now = time.perf_counter()
             state.record.elapsed_s = now - began
-            if last or now - last_saved > settings.checkpoint_every_s:
+            due = last or now - last_saved > settings.checkpoint_every_s
+            if due and processes.is_first:
                 state.save(settings.checkpoint)
                 last_saved = now
                 logger.info(
@@ -118,14 +130,17 @@ class _State:
     """All that a step changes."""
 
     module: nn.Module
+    settings: PhaseSettings
+    processes: Processes
     optimizer: torch.optim.Optimizer
     schedule: OneCycleLR
     average: AveragedModel | None
+    scaler: torch.amp.GradScaler
     record: PhaseRecord = field(default_factory=PhaseRecord)
     step: int = 0
 
     @classmethod
-    def fresh(cls, module: nn.Module, settings: PhaseSettings) -> "_State":
+    def fresh(cls, module: nn.Module, settings: PhaseSettings, processes: Processes) -> "_State":
         """Return the state before the first step, or that of the checkpoint."""
         optimizer = torch.optim.AdamW(
             [p for p in module.parameters() if p.requires_grad],
@@ -144,23 +159,33 @@ class _State:
         if settings.ema_decay is not None:
             average_of = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
             average = AveragedModel(module, multi_avg_fn=average_of)
-        state = cls(module, optimizer, schedule, average)
+        device = next(module.parameters()).device.type
+        scaler = torch.amp.GradScaler(device, enabled=settings.scale_loss)
+        state = cls(module, settings, processes, optimizer, schedule, average, scaler)
         if settings.checkpoint.is_file():
             state._load(settings.checkpoint)
             logger.info("phase %s goes on after step %d", settings.name, state.step)
         return state
 
-    def update(self, loss: torch.Tensor) -> float:
-        """Take one optimizer step and return the loss."""
-        loss.backward()  # type: ignore[no-untyped-call]
+    def update(self, loss_of: Callable[[int], torch.Tensor]) -> float:
+        """Take one optimizer step and return this process's mean loss."""
+        passes, processes = self.settings.backward_passes, self.processes
+        losses = []
+        for turn in range(passes):
+            loss = loss_of((self.step * passes + turn) * processes.count + processes.index)
+            losses.append(loss.item())
+            self.scaler.scale(loss / passes).backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(self.module.parameters())
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.module.parameters(), _MAX_GRADIENT_NORM)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.module)
         self.step += 1
-        return loss.item()
+        return sum(losses) / passes
 
     def finish(self) -> None:
         """Leave the module ready for use, with the averaged weights if there are any."""
@@ -169,7 +194,10 @@ class _State:
         self.module.eval()
 
     def _parts(self) -> dict[str, Any]:
-        parts = {"module": self.module, "optimizer": self.optimizer, "schedule": self.schedule}
+        parts = {
+            "module": self.module, "optimizer": self.optimizer, "schedule": self.schedule,
+            "scaler": self.scaler,
+        }  # fmt: skip
         return parts | ({"average": self.average} if self.average is not None else {})
 
     def save(self, path: Path) -> None:

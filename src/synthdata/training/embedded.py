@@ -5,7 +5,7 @@ step between two phases is a function of the phase's result and the seed, so tha
 phases need checkpoints.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from diffusers import StableDiffusionControlNetPipeline
 from torch import nn
 
 from synthdata.conditioning import control_map, prompt_for
-from synthdata.config.fit import EmbeddedModel, FitConfig
+from synthdata.config.fit import DenoiserConfig, EmbeddedModel, FitConfig
 from synthdata.files import replacing_dir
 from synthdata.samples import DetectionDataset
 from synthdata.seeding import derive_seed
@@ -183,23 +183,10 @@ def _train_denoiser(
             control_channels=len(names) + 1,
             sample_size=(dataset.samples[0].height // 4, dataset.samples[0].width // 4),
         ).to(fit.hardware.device)
-    prompts = [prompt_for(layout, names, fit.section.prompt_template) for layout in crops.layouts]
-    data = DenoiserData(
-        latents=encode_images(autoencoder, crops.images, fit.hardware),
-        controls=torch.from_numpy(
-            np.stack(
-                [
-                    np.rint(control_map(layout, len(names)) * 255).astype(np.uint8)
-                    for layout in crops.layouts
-                ]
-            )
-        ),
-        prompt_ids=encode_prompts(tokenizer, prompts),
-        no_prompt_ids=encode_prompts(tokenizer, [""])[0],
-        weights=torch.from_numpy(
-            object_weights(crops.layouts, object_weight=config.object_weight, downscale=4)
-        ),
-    )
+    data = make_denoiser_data(
+        fit.section, config, crops, names, autoencoder=autoencoder, tokenizer=tokenizer,
+        hardware=fit.hardware,
+    )  # fmt: skip
     scheduler = build_scheduler()
     fit.phase(
         "denoiser",
@@ -217,3 +204,29 @@ def _train_denoiser(
         ema_decay=config.ema_decay,
     )
     return denoiser
+
+
+def make_denoiser_data(  # noqa: PLR0913  # what a step needs, computed once
+    section: FitConfig,
+    config: DenoiserConfig,
+    crops: Crops,
+    class_names: Sequence[str],
+    *,
+    autoencoder: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    hardware: Hardware,
+) -> DenoiserData:
+    """Return latents, control images and prompts of the crops."""
+    prompts = [prompt_for(layout, class_names, section.prompt_template) for layout in crops.layouts]
+    controls = [
+        np.rint(control_map(layout, len(class_names)) * 255).astype(np.uint8)
+        for layout in crops.layouts
+    ]
+    weights = object_weights(crops.layouts, object_weight=config.object_weight, downscale=4)
+    return DenoiserData(
+        latents=encode_images(autoencoder, crops.images, hardware),
+        controls=torch.from_numpy(np.stack(controls)),
+        prompt_ids=encode_prompts(tokenizer, prompts),
+        no_prompt_ids=encode_prompts(tokenizer, [""])[0],
+        weights=torch.from_numpy(weights),
+    )

@@ -1,11 +1,13 @@
-"""Stage `fit`: train the embedded pipeline on the train split, or name a pretrained one.
+"""Stage `fit`: train the embedded pipeline on the train split, or name or tune a pretrained one.
 
-Leaves `generator.json` (written last: a folder with it is complete), `losses.csv` and, for
-the embedded model, `pipeline/` in Stable Diffusion's own folder format.
+Leaves `generator.json` (written last: a folder with it is complete) and, of a training,
+`losses.csv` and the models: `pipeline/` in Stable Diffusion's own folder format for the embedded
+model, `controlnet/` and `lora/` for a pretrained one.
 """
 
 import logging
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -40,7 +42,8 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
 
     Raises:
         DatasetError: If there is no train image.
-        ConfigError: If the config doesn't suit the images.
+        ConfigError: If the config doesn't suit the images or the base.
+        GenerationError: If a pretrained part can't be loaded.
         TrainingError: If a loss isn't finite.
     """
     if not len(dataset):
@@ -50,7 +53,7 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
     model = section.model
     match model:
         case PretrainedModel():
-            card = _pretrained_card(model, section, dataset)
+            card = _fit_pretrained(model, section, dataset, out_dir)
         case EmbeddedModel():
             card = _fit_embedded(model, section, dataset, out_dir)
         case _:
@@ -65,22 +68,48 @@ def _image_size(dataset: DetectionDataset) -> tuple[int, int]:
     return first.width, first.height
 
 
-def _pretrained_card(
-    model: PretrainedModel, section: FitConfig, dataset: DetectionDataset
+def _fit_pretrained(
+    model: PretrainedModel, section: FitConfig, dataset: DetectionDataset, out_dir: Path
 ) -> GeneratorCard:
-    logger.info("nothing is trained: generate uses %s with %s", model.model, model.controlnet)
+    metrics: dict[str, Any] = {
+        "kind": "pretrained", "model": model.model, "controlnet": model.controlnet,
+    }  # fmt: skip
+    trained_controlnet = lora = None
+    if model.training is None:
+        logger.info("nothing is trained: generate uses %s with %s", model.model, model.controlnet)
+    else:
+        # Loads diffusers and transformers, which the card doesn't need.
+        from synthdata.training.finetune import CONTROLNET, LORA, finetune
+
+        trained, record = finetune(section, model, dataset, out_dir)
+        _write_losses(out_dir, {"finetune": record.losses})
+        metrics |= trained
+        trained_controlnet = CONTROLNET if model.training.train_controlnet else None
+        lora = LORA if model.training.lora_rank is not None else None
     return GeneratorCard(
         kind="pretrained",
         pipeline=model.model,
-        controlnet=model.controlnet,
+        controlnet=model.controlnet or "",
         revision=model.revision,
         controlnet_revision=model.controlnet_revision,
+        trained_controlnet=trained_controlnet,
+        lora=lora,
         control="picture",
         image_size=_image_size(dataset),
         class_names=dataset.class_names,
         prompt_template=section.prompt_template,
-        metrics={"kind": "pretrained", "model": model.model, "controlnet": model.controlnet},
+        metrics=metrics,
     )
+
+
+def _write_losses(out_dir: Path, losses: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    rows = [
+        {"phase": phase, "step": step, "loss": loss}
+        for phase, points in losses.items()
+        for step, loss in points
+    ]
+    with replacing(out_dir / LOSSES) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
 def _fit_embedded(
@@ -90,13 +119,7 @@ def _fit_embedded(
     from synthdata.training.embedded import train_pipeline
 
     metrics, records = train_pipeline(section, model, dataset, out_dir)
-    rows = [
-        {"phase": phase, "step": step, "loss": loss}
-        for phase, record in records.items()
-        for step, loss in record.losses
-    ]
-    with replacing(out_dir / LOSSES) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    _write_losses(out_dir, {phase: record.losses for phase, record in records.items()})
     return GeneratorCard(
         kind="embedded",
         pipeline=_PIPELINE,

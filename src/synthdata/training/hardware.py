@@ -4,7 +4,8 @@ import logging
 import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
@@ -20,7 +21,8 @@ class Hardware:
 
     Attributes:
         device: Such as `cpu`.
-        dtype: float32, or bfloat16 where the device multiplies it faster.
+        dtype: float32, or bfloat16 where the device multiplies it faster; float16 where a
+            training asks for it.
     """
 
     device: torch.device
@@ -59,6 +61,29 @@ def choose_hardware(device: Device) -> Hardware:
         torch.set_flush_denormal(True)
     logger.info("computing on %s", ", ".join(f"{k} {v}" for k, v in chosen.describe().items()))
     return chosen
+
+
+def with_precision(
+    hardware: Hardware, mixed_precision: Literal["auto", "no", "bf16", "fp16"]
+) -> Hardware:
+    """Return the hardware with the number format of a training.
+
+    Raises:
+        ConfigError: If fp16 is asked for on a CPU.
+    """
+    on_gpu = hardware.device.type == "cuda"
+    if mixed_precision == "fp16" and not on_gpu:
+        raise ConfigError(
+            f"mixed_precision is 'fp16' but the device is {hardware.device}, which has no units "
+            "for it; set it to 'auto'"
+        )
+    automatic = hardware.dtype
+    if on_gpu and automatic == torch.float32:
+        automatic = torch.float16
+    formats = {
+        "auto": automatic, "no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+    }  # fmt: skip
+    return replace(hardware, dtype=formats[mixed_precision])
 
 
 def _has_fast_bf16(device: str) -> bool:

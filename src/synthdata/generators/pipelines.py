@@ -1,0 +1,106 @@
+"""Loading of the pipeline that stage `fit` left: the embedded one or a pretrained base."""
+
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from synthdata.errors import GenerationError
+from synthdata.training.card import GeneratorCard
+from synthdata.training.denoiser import NO_CONTROL
+from synthdata.training.families import Family, family_of
+from synthdata.training.hardware import Hardware
+from synthdata.training.lora import load_adapters
+from synthdata.training.pretrained import (
+    load_controlnet,
+    load_family,
+    load_pipeline,
+    loading,
+)
+
+_SAMPLERS = {
+    "ddim": "DDIMScheduler",
+    "dpmsolver++": "DPMSolverMultistepScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+
+
+class _LayoutGuidedPipeline(diffusers.StableDiffusionControlNetPipeline):  # type: ignore[misc]
+    """Guides against "no layout" too, as the embedded model was trained.
+
+    The plain pipeline shows the layout to both branches, so that guidance acts on the prompt
+    only.
+    """
+
+    def prepare_image(
+        self,
+        *args: Any,  # noqa: ANN401
+        do_classifier_free_guidance: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> torch.Tensor:
+        """Return the control images, those of the unconditional branch first."""
+        image: torch.Tensor = super().prepare_image(
+            *args, do_classifier_free_guidance=False, **kwargs
+        )
+        if do_classifier_free_guidance:
+            image = torch.cat([torch.full_like(image, NO_CONTROL), image])
+        return image
+
+
+def load_generator(
+    card: GeneratorCard, model_dir: Path, *, hardware: Hardware, sampler: str
+) -> tuple[Any, Family]:
+    """Return the pipeline on its device, and its family.
+
+    Args:
+        card: Says what the model consists of.
+        model_dir: The folder of the card.
+        hardware: The device.
+        sampler: `own` keeps the pipeline's; see `ControlNetConfig`.
+
+    Raises:
+        GenerationError: If a part can't be loaded, or the sampler doesn't suit the family.
+        ConfigError: If the base or its ControlNet is of an unknown kind.
+    """
+    # On a CPU float32 always: bfloat16 would make an image depend on the batch size.
+    dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
+    load = _load_embedded if card.kind == "embedded" else _load_pretrained
+    pipeline, family = load(card, model_dir, dtype)
+    if sampler != "own":
+        if not family.any_sampler:
+            raise GenerationError(
+                f"scheduler is {sampler!r}, which doesn't suit {family.title}: it is sampled by "
+                "flow matching; set the generator's scheduler to own"
+            )
+        kind = getattr(diffusers, _SAMPLERS[sampler])
+        pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    for part in (getattr(pipeline, family.denoiser), pipeline.vae, pipeline.controlnet):
+        part.to(memory_format=torch.channels_last)
+    return pipeline.to(hardware.device), family
+
+
+def _load_embedded(card: GeneratorCard, model_dir: Path, dtype: torch.dtype) -> tuple[Any, Family]:
+    folder = model_dir / card.pipeline
+    with loading(folder):
+        pipeline = _LayoutGuidedPipeline.from_pretrained(
+            folder, local_files_only=True, dtype=dtype, use_safetensors=True
+        )
+    return pipeline, family_of("StableDiffusionControlNetPipeline")
+
+
+def _load_pretrained(
+    card: GeneratorCard, model_dir: Path, dtype: torch.dtype
+) -> tuple[Any, Family]:
+    family = load_family(card.pipeline, card.revision)
+    if card.trained_controlnet is None:
+        controlnet = load_controlnet(family, card.controlnet, card.controlnet_revision, dtype)
+    else:
+        controlnet = load_controlnet(family, model_dir / card.trained_controlnet, None, dtype)
+    pipeline = load_pipeline(
+        family, card.pipeline, card.revision, controlnet=controlnet, dtype=dtype
+    )
+    if card.lora is not None:
+        load_adapters(pipeline, model_dir / card.lora)
+    return pipeline, family

@@ -1,0 +1,132 @@
+"""Loading pretrained parts from a folder or the hub: safetensors only, pickles are refused."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from synthdata.errors import GenerationError
+from synthdata.training.families import Family, family_of
+
+_PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
+_LIBRARY_LOGS = (diffusers.logging, transformers.logging)
+# Parts of Stable Diffusion that are never loaded.
+_UNUSED = ("safety_checker",)
+
+
+def load_family(model: str, revision: str | None) -> Family:
+    """Return the family of a base pipeline.
+
+    Raises:
+        GenerationError: If there is no pipeline.
+        ConfigError: If it is of no known family.
+    """
+    with loading(model):
+        config = diffusers.DiffusionPipeline.load_config(model, revision=revision)
+    return family_of(config["_class_name"])
+
+
+def load_encoders(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
+    """Return the base's pipeline with all parts but the denoiser, which take less memory."""
+    # SDXL's autoencoder overflows in float16.
+    dtypes = {"default": dtype, "vae": torch.float32}
+    without = {family.denoiser: None, "controlnet": None}
+    return load_pipeline(family, model, revision, dtype=dtypes, **without)
+
+
+def load_denoiser(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
+    """Return the base's UNet or transformer."""
+    with loading(model):
+        return family.denoiser_class.from_pretrained(
+            model, subfolder=family.denoiser, revision=revision, dtype=dtype, use_safetensors=True
+        )
+
+
+def load_scheduler(family: Family, model: str, revision: str | None) -> Any:  # noqa: ANN401
+    """Return the base's noise schedule, for training."""
+    with loading(model):
+        return family.scheduler_class.from_pretrained(
+            model, subfolder="scheduler", revision=revision
+        )
+
+
+def load_controlnet(
+    family: Family, controlnet: str | Path, revision: str | None, dtype: torch.dtype
+) -> Any:  # noqa: ANN401
+    """Return a ControlNet of the family.
+
+    Raises:
+        GenerationError: If it can't be loaded.
+        ConfigError: If it takes something else than a picture.
+    """
+    with loading(controlnet):
+        loaded = family.controlnet_class.from_pretrained(
+            controlnet, revision=revision, dtype=dtype, use_safetensors=True
+        )
+    family.check_controlnet(loaded)
+    return loaded
+
+
+def load_pipeline(family: Family, model: str, revision: str | None, **parts: Any) -> Any:  # noqa: ANN401
+    """Return the base's pipeline; `parts` are its `controlnet` and its `dtype`."""
+    options = {"use_safetensors": True, **family.options, **parts}
+    with loading(model):
+        return family.pipeline.from_pretrained(model, revision=revision, **options)
+
+
+@contextmanager
+def loading(source: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while `source` is loaded into an error that says what to do.
+
+    Raises:
+        GenerationError: If it can't be loaded, or its weights are pickles: those can run code.
+    """
+    _refuse_pickles(Path(source))
+    try:
+        with quiet_diffusers():
+            yield
+    except (OSError, ValueError, KeyError) as error:
+        raise GenerationError(
+            f"{str(source)!r} can't be loaded; it must be a folder or hub id in diffusers' format "
+            f"with safetensors weights: {error}"
+        ) from error
+
+
+def _refuse_pickles(source: Path) -> None:
+    if source.is_file():
+        raise GenerationError(
+            f"{source} is a file; expected a folder or hub id in diffusers' format with "
+            "safetensors weights; convert it with diffusers' from_single_file and save_pretrained"
+        )
+    for folder in (source, *(path for path in source.glob("*") if path.name not in _UNUSED)):
+        suffixes: Mapping[str, str] = {path.suffix: path.name for path in folder.glob("*.*")}
+        pickles = sorted(name for suffix, name in suffixes.items() if suffix in _PICKLES)
+        if pickles and ".safetensors" not in suffixes:
+            raise GenerationError(
+                f"{folder} holds pickled weights ({pickles[0]}), which can run code when they are "
+                "read; expected safetensors: save the model again with save_pretrained"
+            )
+
+
+@contextmanager
+def quiet_diffusers() -> Iterator[None]:
+    """Hide bars, and remarks about parts that a pipeline doesn't expect or has moved."""
+    verbosity = diffusers.logging.get_verbosity()
+    with_bars = [log for log in _LIBRARY_LOGS if log.is_progress_bar_enabled()]
+    diffusers.logging.set_verbosity_error()
+    for log in with_bars:
+        log.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # diffusers' own Flux ControlNet still uses the old place.
+            warnings.filterwarnings("ignore", "`FluxPosEmbed` is deprecated", FutureWarning)
+            yield
+    finally:
+        diffusers.logging.set_verbosity(verbosity)
+        for log in with_bars:
+            log.enable_progress_bar()

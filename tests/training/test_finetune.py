@@ -1,0 +1,337 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxControlNetPipeline, StableDiffusionXLControlNetPipeline
+from safetensors.torch import load_file
+
+from generators.test_controlnet import images, requests
+from synthdata.config.fit import FitConfig
+from synthdata.errors import ConfigError, GenerationError, TrainingError
+from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout
+from synthdata.training.card import read_card
+from synthdata.training.families import family_of
+from synthdata.training.families.flux import _pack, _positions
+from synthdata.training.families.sdxl import StableDiffusionXL
+from synthdata.training.fit import fit_model
+from training.tiny import tiny_config, train_split
+from training.tiny_bases import BASES, save_base, sd_base, tuned
+
+Bases = dict[str, Path]
+
+HAS_PEFT = importlib.util.find_spec("peft") is not None
+STEPS = 20
+each_format = pytest.mark.parametrize("name", list(BASES))
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    root = tmp_path_factory.mktemp("bases")
+    return {name: save_base(build, root / name) for name, build in BASES.items()}
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
+    return train_split(tmp_path_factory.mktemp("train"))
+
+
+def fit_config(base: Path, **training: Any) -> FitConfig:
+    return tiny_config(model=tuned(base, **training))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found = sorted(folder.rglob("*.safetensors"))
+    assert found, folder
+    return {f"{path.parent.name}/{k}": v for path in found for k, v in load_file(path).items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.usefixtures("no_sockets")
+@each_format
+def test_train_save_reload_generate(
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str
+) -> None:
+    config = fit_config(bases[name], learning_rate=3e-2)
+
+    metrics = fit_model(config, train, tmp_path)
+
+    card = read_card(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "controlnet", "generator.json", "losses.csv",
+    ]  # fmt: skip
+    assert (card.trained_controlnet, card.lora) == ("controlnet", None)
+    assert metrics["phases"]["finetune"]["steps"] == 2
+    assert np.isfinite(metrics["phases"]["finetune"]["loss"])
+    assert {path.suffix for path in (tmp_path / "controlnet").iterdir()} == {
+        ".safetensors", ".json",
+    }  # fmt: skip
+    # A new ControlNet is silent: only a trained one shows the layout in the image.
+    todo = requests(2)
+    bare = Layout("bare", 64, 48, Annotations.empty())
+    without = [GenerationRequest(r.sample_id, bare, r.prompt, r.seed) for r in todo]
+    shown = images((tmp_path, train), todo, scheduler="own", guidance_scale=2.0)
+    hidden = images((tmp_path, train), without, scheduler="own", guidance_scale=2.0)
+    assert [image.shape for image in shown] == [(48, 64, 3)] * 2
+    assert all(not np.array_equal(a, b) for a, b in zip(shown, hidden, strict=True))
+
+
+@each_format
+def test_a_trained_controlnet_can_be_trained_further(
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str
+) -> None:
+    fit_model(fit_config(bases[name]), train, tmp_path / "first")
+    named = tuned(bases[name]) | {"controlnet": str(tmp_path / "first" / "controlnet")}
+
+    fit_model(tiny_config(model=named), train, tmp_path / "second")
+
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert first.keys() == second.keys()
+    assert not same(first, second)
+
+
+_KILL_EACH = """
+import os, signal, sys, time
+from pathlib import Path
+import torch
+from synthdata.config.fit import FitConfig
+from synthdata.manifest import load_dataset
+from synthdata.training import finetune  # once, for all the children
+from synthdata.training.fit import fit_model
+train = load_dataset(Path(sys.argv[1]))
+for config, out_dir in zip(sys.argv[2::2], sys.argv[3::2]):
+    pid = os.fork()
+    if not pid:
+        fit_model(FitConfig.model_validate_json(config), train, Path(out_dir))
+        os._exit(0)
+    while not (Path(out_dir) / "checkpoints" / "finetune.pt").is_file():
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), out_dir
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+"""
+
+
+def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    configs = {name: fit_config(base, steps=STEPS) for name, base in bases.items()}
+    arguments = [
+        text
+        for name, config in configs.items()
+        for text in (config.model_dump_json(), str(tmp_path / name))
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _KILL_EACH, str(train.root), *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name, config in configs.items():
+        assert not (tmp_path / name / "generator.json").exists()
+        checkpoint = tmp_path / name / "checkpoints" / "finetune.pt"
+        step = torch.load(checkpoint, weights_only=True)["progress"]["step"]
+        assert 0 < step < STEPS, "killed in the middle of the training"
+
+        fit_model(config, train, tmp_path / name)
+        fit_model(config, train, tmp_path / f"{name}-undisturbed")
+
+        resumed, undisturbed = tmp_path / name, tmp_path / f"{name}-undisturbed"
+        assert same(weights(resumed), weights(undisturbed)), name
+        assert (resumed / "losses.csv").read_bytes() == (undisturbed / "losses.csv").read_bytes()
+
+
+def test_two_devices_train_as_one_that_accumulates(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    shared = {"steps": 3}
+    one = fit_config(bases["sd"], gradient_accumulation_steps=2, **shared)
+    two = fit_config(bases["sd"], num_processes=2, **shared)
+
+    fit_model(one, train, tmp_path / "one")
+    metrics = fit_model(two, train, tmp_path / "two")
+
+    assert metrics["num_processes"] == 2
+    alone, together = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert alone.keys() == together.keys()
+    for key in alone:
+        torch.testing.assert_close(alone[key], together[key], rtol=1e-4, atol=1e-6)
+
+
+def test_a_failing_process_is_an_error_with_its_log(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    wild = fit_config(bases["sd"], num_processes=2, learning_rate=1e30, steps=4)
+
+    with pytest.raises(TrainingError, match=r"(?s)job\.log.*loss of phase finetune isn't finite"):
+        fit_model(wild, train, tmp_path)
+
+    assert not (tmp_path / "generator.json").exists()
+
+
+# Flux normalises in float32 what its products give in bfloat16, which torch calls slow.
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+@each_format
+def test_bf16_and_gradient_checkpointing_change_the_weights_little(
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str
+) -> None:
+    plain = fit_config(bases[name])
+    lean = fit_config(bases[name], mixed_precision="no", gradient_checkpointing=True)
+    bf16 = fit_config(bases[name], mixed_precision="bf16")
+
+    losses = {}
+    for title, config in {"plain": plain, "lean": lean, "bf16": bf16}.items():
+        losses[title] = fit_model(config, train, tmp_path / title)["phases"]["finetune"]["loss"]
+
+    expected, recomputed = weights(tmp_path / "plain"), weights(tmp_path / "lean")
+    for key in expected:
+        torch.testing.assert_close(expected[key], recomputed[key], rtol=1e-3, atol=1e-5)
+    assert losses["bf16"] == pytest.approx(losses["plain"], rel=0.02)
+    assert losses["bf16"] != losses["plain"]
+    assert {tensor.dtype for tensor in weights(tmp_path / "bf16").values()} == {torch.float32}
+
+
+def test_a_base_that_predicts_velocity_is_trained_on_it(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    velocity = save_base(lambda: sd_base("v_prediction"), tmp_path / "velocity")
+    losses = [
+        fit_model(fit_config(base), train, tmp_path / f"fit-{i}")["phases"]["finetune"]["loss"]
+        for i, base in enumerate([bases["sd"], velocity])
+    ]
+    assert losses[0] != losses[1]
+
+    sample = save_base(lambda: sd_base("sample"), tmp_path / "sample")
+    with pytest.raises(ConfigError, match="this one predicts sample"):
+        fit_model(fit_config(sample), train, tmp_path / "fit")
+
+
+@each_format
+def test_pickled_weights_are_refused(train: DetectionDataset, tmp_path: Path, name: str) -> None:
+    base = save_base(BASES[name], tmp_path / "base", safe=False)
+
+    with pytest.raises(GenerationError, match=r"holds pickled weights \(.*\.bin\)"):
+        fit_model(fit_config(base), train, tmp_path / "fit")
+
+
+def test_one_pickled_part_is_enough(bases: Bases, train: DetectionDataset, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    for part in bases["sdxl"].iterdir():
+        (tmp_path / "base" / part.name).symlink_to(part)
+    (tmp_path / "base" / "text_encoder_2").unlink()
+    whole = save_base(BASES["sdxl"], tmp_path / "pickled", safe=False)
+    (tmp_path / "base" / "text_encoder_2").symlink_to(whole / "text_encoder_2")
+    if not list((whole / "text_encoder_2").glob("*.bin")):
+        pickle = tmp_path / "pickled" / "text_encoder_2" / "pytorch_model.bin"
+        (whole / "text_encoder_2" / "model.safetensors").rename(pickle)
+
+    with pytest.raises(GenerationError, match=r"text_encoder_2 holds pickled weights"):
+        fit_model(fit_config(tmp_path / "base"), train, tmp_path / "fit")
+
+
+def test_a_flux_sampler_other_than_its_own_is_refused(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    fit_model(fit_config(bases["flux"]), train, tmp_path)
+
+    with pytest.raises(GenerationError, match="'ddim', which doesn't suit Flux.*to own"):
+        images((tmp_path, train), requests(1), scheduler="ddim")
+
+
+def test_sizes_that_a_base_does_not_take_are_refused(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    crops = {"num_crops": 2, "size": [40, 32]}
+
+    with pytest.raises(ConfigError, match="multiples of 16, the crops are 40x32"):
+        fit_model(fit_config(bases["flux"], crops=crops), train, tmp_path)
+
+
+def test_other_pipelines_are_refused() -> None:
+    with pytest.raises(ConfigError, match="base is a KandinskyPipeline; expected one of Stable"):
+        family_of("KandinskyPipeline")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"controlnet": None, "training": None}, "new ControlNet does nothing"),
+        ({"training": {"train_controlnet": False, "lora_rank": 4}}, "new ControlNet does nothing"),
+        ({"training": {"train_controlnet": False}}, "nothing is trained"),
+        ({"training": {}, "controlnet_revision": "abc"}, "controlnet_revision is set but"),
+    ],
+)
+def test_combinations_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_config(model={"kind": "pretrained", "model": "org/base"} | values)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_fp16_on_a_cpu_is_refused(bases: Bases, train: DetectionDataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'fp16' but the device is cpu"):
+        fit_model(fit_config(bases["sd"], mixed_precision="fp16"), train, tmp_path)
+
+
+def test_flux_tokens_are_those_of_the_pipeline() -> None:
+    latents = torch.randn(2, 16, 4, 6)
+
+    expected = FluxControlNetPipeline._pack_latents(latents, 2, 16, 4, 6)
+    ids = FluxControlNetPipeline._prepare_latent_image_ids(2, 2, 3, "cpu", torch.float32)
+
+    assert torch.equal(_pack(latents), expected)
+    assert torch.equal(_positions(2, 3), ids)
+
+
+def test_sdxl_is_told_the_size_as_by_the_pipeline(bases: Bases) -> None:
+    pipeline = StableDiffusionXLControlNetPipeline.from_pretrained(bases["sdxl"], controlnet=None)
+    batch = {"control": torch.zeros(2, 3, 32, 48), "pooled_embeds": torch.zeros(2, 16)}
+
+    conditions = StableDiffusionXL().added_conditions(batch)
+
+    expected = pipeline._get_add_time_ids((32, 48), (0, 0), (32, 48), torch.float32, 16)
+    assert torch.equal(conditions["time_ids"], expected.repeat(2, 1))
+
+
+@pytest.mark.skipif(HAS_PEFT, reason="peft is installed")
+def test_adapters_without_peft_say_what_to_install(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="lora_rank is 2, which needs peft"):
+        fit_model(fit_config(bases["sd"], lora_rank=2), train, tmp_path)
+
+
+@pytest.mark.skipif(not HAS_PEFT, reason="peft isn't installed")
+@pytest.mark.usefixtures("no_sockets")
+@each_format
+def test_adapters_are_trained_saved_and_used(
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str
+) -> None:
+    config = fit_config(bases[name], lora_rank=2, learning_rate=3e-2)
+
+    fit_model(config, train, tmp_path / "both")
+
+    card = read_card(tmp_path / "both")
+    assert (card.trained_controlnet, card.lora) == ("controlnet", "lora")
+    adapters = load_file(tmp_path / "both" / "lora" / "pytorch_lora_weights.safetensors")
+    assert all("lora" in key for key in adapters)
+    assert all(tensor.abs().sum() > 0 for tensor in adapters.values()), "B starts from zero"
+    made = images((tmp_path / "both", train), requests(1), scheduler="own")[0]
+    (tmp_path / "both" / "lora").rename(tmp_path / "lora")
+    card_path = tmp_path / "both" / "generator.json"
+    card_path.write_text(card_path.read_text().replace('"lora": "lora"', '"lora": null'))
+    bare = images((tmp_path / "both", train), requests(1), scheduler="own")[0]
+    assert not np.array_equal(made, bare)
+
+    # Adapters alone, beside a ControlNet that is used as it is.
+    alone = tuned(bases[name], train_controlnet=False, lora_rank=2)
+    alone["controlnet"] = str(tmp_path / "both" / "controlnet")
+    fit_model(tiny_config(model=alone), train, tmp_path / "alone")
+    assert read_card(tmp_path / "alone").trained_controlnet is None
+    assert not (tmp_path / "alone" / "controlnet").exists()
+    assert images((tmp_path / "alone", train), requests(1), scheduler="own")[0].std() > 1
