@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from torch.distributed.elastic.multiprocessing.errors import record
+
 from synthdata.config.fit import FitConfig, PretrainedModel
 from synthdata.errors import ConfigError
 from synthdata.files import read_json
@@ -12,6 +14,7 @@ from synthdata.training.hardware import choose_hardware
 from synthdata.training.processes import joined
 
 
+@record  # torchrun then ends its log with the first error
 def main(job_path: Path) -> None:
     """Train as the job says, together with the other processes."""
     job = read_json(job_path)
