@@ -7,7 +7,8 @@
 
 Each variant is fitted on each few-shot draw (development draws are 100 and up) and scored on the
 layouts of val. A row is appended as soon as it is measured; rows that the file has are skipped,
-so that a killed call goes on. All variants share one judge.
+so that a killed call goes on. All variants share one judge, and those that differ in sampling only
+share their fit.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import torch
 
 from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
-from synthdata.files import read_json
+from synthdata.files import read_json, sha256_json
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
 from synthdata.runfolder import METRICS
@@ -33,8 +34,10 @@ from synthdata.stages import run_step
 logger = logging.getLogger("benchmarks.ablate_generator")
 
 
-def measure(config: ExperimentConfig, *, work_dir: Path) -> dict[str, Any]:
+def measure(config: ExperimentConfig, *, work_dir: Path, scores: Path) -> dict[str, Any]:
     """Fit the config's generator on its draw and return its layout score and what it took."""
+    sections = [section.model_dump(mode="json") for section in (config.prepare, config.fit)]
+    config = config.model_copy(update={"name": f"fit-{sha256_json(sections)[:12]}"})
     needed = ["prepare", "fit"] + (["layout", "generate"] if config.score.alone else [])
     folders = {}
     for step in plan(config, work_dir):
@@ -45,10 +48,9 @@ def measure(config: ExperimentConfig, *, work_dir: Path) -> dict[str, Any]:
     pool = (
         load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
     )
-    out_dir = folders["fit"].with_name("layout-score")
     judge = work_dir / "judge"
-    if judge.is_dir() and not out_dir.is_dir():
-        shutil.copytree(judge, out_dir / "judge")
+    if judge.is_dir() and not scores.is_dir():
+        shutil.copytree(judge, scores / "judge")
     # Seed 0 for every draw: one judge, and the same noise for the same layout.
     scored = score_generator(
         config.score.model_copy(update={"seed": 0}),
@@ -56,10 +58,10 @@ def measure(config: ExperimentConfig, *, work_dir: Path) -> dict[str, Any]:
         prepared=prepared,
         pool=pool.where(generator=config.score.pool),
         model_dir=folders["fit"],
-        out_dir=out_dir,
+        out_dir=scores,
     )
     if not judge.is_dir():
-        shutil.copytree(out_dir / "judge", judge)
+        shutil.copytree(scores / "judge", judge)
     return _row(scored, read_json(folders["fit"] / METRICS))
 
 
@@ -103,8 +105,9 @@ def _measure_once(
     known = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(key))
     if (known[list(key)] == pd.Series(key)).all(axis=1).any():
         return
-    given = [*overrides, f"seeds=[{draw}]", f"name={variant}"]
-    row = measure(load_config(arguments.config, given), work_dir=arguments.work_dir.absolute())
+    config = load_config(arguments.config, [*overrides, f"seeds=[{draw}]"])
+    work_dir = arguments.work_dir.absolute()
+    row = measure(config, work_dir=work_dir, scores=work_dir / "scores" / f"{variant}-{draw}")
     row = key | row | {"overrides": " ".join(overrides)}
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row]).round(4).to_csv(path, mode="a", header=not path.is_file(), index=False)
