@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -257,6 +258,20 @@ def test_one_pickled_part_is_enough(bases: Bases, train: DetectionDataset, tmp_p
 
     with pytest.raises(GenerationError, match=r"text_encoder_2 holds pickled weights"):
         fit_model(fit_config(tmp_path / "base"), train, tmp_path / "fit")
+
+
+def test_pickles_that_the_pipeline_does_not_load_are_left_alone(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    """Folders of SDXL hold copies of its autoencoder for other programs."""
+    shutil.copytree(bases["sd"], tmp_path / "base")
+    (tmp_path / "base" / "vae_decoder").mkdir()
+    (tmp_path / "base" / "vae_decoder" / "openvino_model.bin").touch()
+    (tmp_path / "base" / "original.ckpt").touch()
+
+    fit_model(fit_config(tmp_path / "base"), train, tmp_path / "fit")
+
+    assert read_card(tmp_path / "fit").trained_controlnet == "controlnet"
 
 
 def test_a_flux_sampler_other_than_its_own_is_refused(

@@ -191,6 +191,6 @@ class FitConfig(StageSection):
     """
 
     model: Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
-    prompt_template: str = "a photo with {objects}"
+    prompt_template: Annotated[str, Field(min_length=1)] = "a photo with {objects}"
     device: Device = "auto"
     checkpoint_every_s: PositiveFloat = 60

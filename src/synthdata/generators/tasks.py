@@ -76,7 +76,8 @@ def pipeline_for(task: Task, pipeline: Any, *, embedded: bool) -> Any:  # noqa: 
             "inpaint": diffusers.AutoPipelineForInpainting,
         }[task]
         try:
-            converted = auto.from_pipe(pipeline)
+            # SDXL's would come back otherwise, where its package is installed.
+            converted = auto.from_pipe(pipeline, add_watermarker=False)
         except ValueError as error:
             raise GenerationError(
                 f"diffusers has no {task} pipeline for {type(pipeline).__name__}; use a base of "

@@ -2,7 +2,7 @@
 
 The crops are encoded once; the training then holds the denoiser and the ControlNet only. Its
 checkpoints hold what is trained, nothing of the frozen base. On several devices `torchrun`
-starts one process each; they compute the same weights as one device that accumulates as much.
+starts one process each; together they train as one device does that accumulates as much.
 """
 
 import json
@@ -24,6 +24,7 @@ from synthdata.training.families import Family, Trainee
 from synthdata.training.hardware import (
     Hardware,
     choose_hardware,
+    free_memory,
     peak_rss_mib,
     with_precision,
 )
@@ -71,8 +72,8 @@ def finetune(
     examples = out_dir / _CHECKPOINTS / _EXAMPLES
     if not examples.is_file():
         family = load_family(model.model, model.revision)
-        made = make_examples(section, model, dataset, family=family, hardware=hardware)
-        made.save(examples)
+        make_examples(section, model, dataset, family=family, hardware=hardware).save(examples)
+        free_memory(hardware)
     if training.num_processes == 1:
         train(section, model, out_dir, processes=ALONE)
     else:

@@ -1,5 +1,6 @@
 """Which device and number format a training or a sampling uses, and what it took."""
 
+import gc
 import logging
 import resource
 import sys
@@ -88,9 +89,19 @@ def with_precision(
 
 def _has_fast_bf16(device: str) -> bool:
     if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def free_memory(hardware: Hardware) -> None:
+    """Give the memory of models that are no longer used back to the device.
+
+    A GPU's would be kept by this process, even while others of its own train there.
+    """
+    if hardware.device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def peak_rss_mib() -> float:

@@ -43,7 +43,9 @@ def save_adapters(family: Family, denoiser: Any, folder: Path) -> None:  # noqa:
     """Write the adapters in diffusers' format."""
     from peft.utils import get_peft_model_state_dict
 
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(denoiser))
+    layers = get_peft_model_state_dict(denoiser)
+    if family.denoiser == "unet":  # Flux's loader expects peft's own names
+        layers = convert_state_dict_to_diffusers(layers)
     family.pipeline.save_lora_weights(
         folder, **{f"{family.denoiser}_lora_layers": layers}, safe_serialization=True
     )

@@ -1,5 +1,6 @@
 """Loading pretrained parts from a folder or the hub: safetensors only, pickles are refused."""
 
+import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from synthdata.training.families import Family, family_of
 
 _PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 _LIBRARY_LOGS = (diffusers.logging, transformers.logging)
-# Parts of Stable Diffusion that are never loaded.
-_UNUSED = ("safety_checker",)
+_INDEX = "model_index.json"
+# A part of Stable Diffusion that is never loaded.
+_UNUSED = "safety_checker"
 
 
 def load_family(model: str, revision: str | None) -> Family:
@@ -28,7 +30,7 @@ def load_family(model: str, revision: str | None) -> Family:
     """
     with loading(model):
         config = diffusers.DiffusionPipeline.load_config(model, revision=revision)
-    return family_of(config["_class_name"])
+    return family_of(str(config["_class_name"]))
 
 
 def load_encoders(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
@@ -103,7 +105,13 @@ def _refuse_pickles(source: Path) -> None:
             f"{source} is a file; expected a folder or hub id in diffusers' format with "
             "safetensors weights; convert it with diffusers' from_single_file and save_pretrained"
         )
-    for folder in (source, *(path for path in source.glob("*") if path.name not in _UNUSED)):
+    # Only what the pipeline names is loaded: folders often hold copies for other programs.
+    index = source / _INDEX
+    folders = [source]
+    if index.is_file():
+        named = json.loads(index.read_text(encoding="utf-8"))
+        folders = [source / name for name in named if name != _UNUSED]
+    for folder in folders:
         suffixes: Mapping[str, str] = {path.suffix: path.name for path in folder.glob("*.*")}
         pickles = sorted(name for suffix, name in suffixes.items() if suffix in _PICKLES)
         if pickles and ".safetensors" not in suffixes:
