@@ -16,9 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from synthdata.config.generate import GenerateConfig, GeneratorConfig
-from synthdata.config.score import DetectorTraining, ScoreConfig
+from synthdata.config.score import ScoreConfig
 from synthdata.detections import Detections
-from synthdata.detectors.jobs import train_and_predict
+from synthdata.detectors.jobs import prepare_training, read_training, train_and_predict
+from synthdata.detectors.workers import run_workers
 from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.images import image_features
@@ -88,11 +89,14 @@ def score_generator(
     )
     generated = load_dataset(out_dir)
     targets = join_datasets(real=val, generated=generated)
-    found = _train(
-        section.judge,
-        train,
-        targets,
+    found = train_and_predict(
+        section.judge.detector,
+        train=train,
+        targets=targets,
+        steps=section.judge.steps,
+        batch_size=section.judge.batch_size,
         seed=derive_seed(section.seed, "score-judge"),
+        threads=section.judge.threads,
         out_dir=out_dir / "judge",
     )
     real_found, generated_found = found[: len(val)], found[len(val) :]
@@ -122,26 +126,6 @@ def _as_train(dataset: DetectionDataset) -> DetectionDataset:
     return replace(dataset, samples=tuple(replace(one, split="train") for one in dataset))
 
 
-def _train(
-    training: DetectorTraining,
-    train: DetectionDataset,
-    targets: DetectionDataset,
-    *,
-    seed: int,
-    out_dir: Path,
-) -> list[Detections]:
-    return train_and_predict(
-        training.detector,
-        train=train,
-        targets=targets,
-        steps=training.steps,
-        batch_size=training.batch_size,
-        seed=seed,
-        threads=training.threads,
-        out_dir=out_dir,
-    )
-
-
 def _learn_alone(
     section: ScoreConfig,
     *,
@@ -152,21 +136,31 @@ def _learn_alone(
 ) -> dict[str, Any] | None:
     """Return what detectors trained on real and on as many generated images find in val.
 
-    The two take equally many steps from the same seed; the first generated images are taken.
+    They are trained side by side, for equally many steps from the same seed; the first generated
+    images are taken.
     """
     if section.alone is None:
         return None
-    num_images = min(len(real), len(pool))
-    measured = {}
-    for name, part in (("real", real), ("generated", pool)):
-        found = _train(
-            section.alone,
-            _as_train(replace(part, samples=part.samples[:num_images])),
-            val,
+    alone, num_images = section.alone, min(len(real), len(pool))
+    parts = {"real": real, "generated": pool}
+    calls = [
+        prepare_training(
+            alone.detector,
+            train=_as_train(replace(part, samples=part.samples[:num_images])),
+            targets=val,
+            steps=alone.steps,
+            batch_size=alone.batch_size,
             seed=derive_seed(section.seed, "score-alone"),
+            threads=alone.threads,
             out_dir=out_dir / name,
         )
-        measured[name] = evaluate_detections(val, found).to_json()
+        for name, part in parts.items()
+    ]
+    list(run_workers([call for call in calls if call], num_parallel=len(calls)))
+    measured = {
+        name: evaluate_detections(val, read_training(out_dir / name, val)).to_json()
+        for name in parts
+    }
     base, value = (measured[name]["map50_95"] for name in ("real", "generated"))
     return {"images": num_images, **measured, "ratio": value / base if base else None}
 

@@ -36,7 +36,7 @@ class ScoreConfig(StageSection):
         shard_size: Images between two checkpoints.
         judge: The detector that looks for what the layouts promise.
         alone: A detector trained on generated images alone, and the same one on as many real
-            train images, both evaluated on val; null leaves that out.
+            train images, side by side and both evaluated on val; null leaves that out.
         iou_threshold: A promised box is found by a detection of its class that overlaps it
             by at least this IoU, where boxes are counted.
         confidence: Detections below it are ignored where boxes are counted.

@@ -26,6 +26,8 @@ from synthdata.errors import DatasetError
 from synthdata.files import read_json
 from synthdata.samples import DetectionDataset, Sample
 
+_TARGETS = "targets"
+
 
 def build_detector(config: DetectorConfig) -> Detector:
     """Return the detector that a config names."""
@@ -91,7 +93,63 @@ def read_predictions(job_dir: Path, target: str, *, num_images: int) -> list[Det
     return from_coco_results(read_json(predictions_path(job_dir, target)), num_images=num_images)
 
 
-def train_and_predict(  # noqa: PLR0913  # a call a reader should see whole
+def prepare_training(  # noqa: PLR0913  # a call a reader should see whole
+    config: DetectorConfig,
+    *,
+    train: DetectionDataset,
+    targets: DetectionDataset,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    threads: int,
+    out_dir: Path,
+) -> WorkerCall | None:
+    """Write the folder of a training on one data set and return the call that it needs.
+
+    The training list is filled by repeats to a multiple of the batch. What it finds in `targets`
+    is read by `read_training`.
+
+    Args:
+        config: The detector.
+        train: Training images.
+        targets: Images to predict.
+        steps: Optimizer steps, rounded up to whole passes over the training list.
+        batch_size: Images a step.
+        seed: Of the training.
+        threads: CPU threads; part of the result, since sums depend on it.
+        out_dir: The job's folder. Finished weights and predictions in it are reused where the
+            arguments are the same.
+
+    Returns:
+        None where nothing is missing.
+
+    Raises:
+        DatasetError: If `train` is empty.
+    """
+    steps_per_epoch = math.ceil(len(train) / batch_size)
+    repeated = [train.samples[i % len(train)] for i in range(steps_per_epoch * batch_size)]
+    settings = TrainSettings(
+        epochs=math.ceil(steps / max(steps_per_epoch, 1)),
+        batch_size=batch_size,
+        seed=seed % 2**31,
+        threads=threads,
+    )
+    return prepare_job(
+        config,
+        settings,
+        train=repeated,
+        dataset=train,
+        targets={_TARGETS: targets},
+        job_dir=out_dir,
+    )
+
+
+def read_training(out_dir: Path, targets: DetectionDataset) -> list[Detections]:
+    """Return what a finished training found: one entry an image, confidence 0.001 and above."""
+    return read_predictions(out_dir, _TARGETS, num_images=len(targets))
+
+
+def train_and_predict(  # noqa: PLR0913  # see prepare_training
     config: DetectorConfig,
     *,
     train: DetectionDataset,
@@ -104,45 +162,24 @@ def train_and_predict(  # noqa: PLR0913  # a call a reader should see whole
 ) -> list[Detections]:
     """Train a detector on one data set and return what it finds in another.
 
-    The training list is filled by repeats to a multiple of the batch. Finished weights and
-    predictions in `out_dir` are reused where the arguments are the same.
-
-    Args:
-        config: The detector.
-        train: Training images.
-        targets: Images to predict.
-        steps: Optimizer steps, rounded up to whole passes over the training list.
-        batch_size: Images a step.
-        seed: Of the training.
-        threads: CPU threads; part of the result, since sums depend on it.
-        out_dir: The job's folder.
-
-    Returns:
-        One entry an image of `targets`, in its order; confidence 0.001 and above.
+    Arguments and errors are those of `prepare_training`.
 
     Raises:
-        DatasetError: If `train` is empty.
         TrainingError: If the training fails.
     """
-    steps_per_epoch = math.ceil(len(train) / batch_size)
-    repeated = [train.samples[i % len(train)] for i in range(steps_per_epoch * batch_size)]
-    settings = TrainSettings(
-        epochs=math.ceil(steps / max(steps_per_epoch, 1)),
-        batch_size=batch_size,
-        seed=seed % 2**31,
-        threads=threads,
-    )
-    call = prepare_job(
+    call = prepare_training(
         config,
-        settings,
-        train=repeated,
-        dataset=train,
-        targets={"targets": targets},
-        job_dir=out_dir,
+        train=train,
+        targets=targets,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        threads=threads,
+        out_dir=out_dir,
     )
     if call is not None:
         list(run_workers([call], num_parallel=1))
-    return read_predictions(out_dir, "targets", num_images=len(targets))
+    return read_training(out_dir, targets)
 
 
 def _relative_paths(dataset: DetectionDataset, job_dir: Path) -> list[str]:
