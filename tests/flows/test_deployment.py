@@ -110,6 +110,7 @@ def test_a_deployed_run_gives_the_same_images_and_verdict(
 
     run = Path("runs") / "smoke"
     images = run / "seed-0" / "generate" / "images"
+    # The same config and seed in two folders, by two ways: the same bytes.
     assert {p.name: sha256_file(p) for p in (clone / images).iterdir()} == {
         p.name: sha256_file(p) for p in (smoke_workspace / images).iterdir()
     }
