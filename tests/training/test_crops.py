@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from builders import write_dataset
 from synthdata.config.fit import CropConfig
 from synthdata.errors import ConfigError, DatasetError
 from synthdata.samples import Annotations, DetectionDataset
-from synthdata.training.crops import make_crops
+from synthdata.training.crops import Crops, make_crops
 
 ALL = CropConfig(
     num_crops=8, size=(40, 32), zoom=0.2, flip_lr=0.5, flip_ud=0.5, rotate90=0.5, colour=0.1
@@ -55,6 +56,33 @@ def test_crops_are_reproducible_and_differ_from_each_other(dataset: DetectionDat
     )
     assert not np.array_equal(once.images[0], once.images[3]), "same image, second turn"
     assert not np.array_equal(once.images, make_crops(dataset, ALL, seed=1).images)
+
+
+def test_focused_crops_show_every_class_equally_often(tmp_path: Path) -> None:
+    common = Annotations(
+        xyxy=np.array([[x, 4, x + 6, 10] for x in range(2, 150, 8)], np.float32),
+        class_id=np.zeros(19, np.int64),
+    )
+    rare = Annotations(xyxy=np.array([[140, 100, 146, 106]], np.float32), class_id=np.array([2]))
+    dataset = write_dataset(tmp_path, num=2, size=(160, 120))
+    samples = tuple(
+        replace(one, annotations=objects)
+        for one, objects in zip(dataset.samples, (common, rare), strict=True)
+    )
+    dataset = replace(dataset, samples=samples)
+    config = CropConfig(num_crops=40, size=(40, 32), rotate90=0.5)
+
+    def shows(crops: Crops, class_id: int) -> int:
+        return sum(class_id in layout.annotations.class_id for layout in crops.layouts)
+
+    spread = make_crops(dataset, config, seed=0)
+    focused = make_crops(dataset, config.model_copy(update={"focus": 0.75}), seed=0)
+
+    # 15 of the 30 focused crops belong to the rare class. A few lose it at the border.
+    assert shows(spread, 2) < 8
+    assert 12 <= shows(focused, 2) <= 20
+    assert shows(focused, 0) >= 12
+    assert all(layout.width == 40 for layout in focused.layouts)
 
 
 def test_without_augmentation_the_whole_image_comes_back(dataset: DetectionDataset) -> None:

@@ -23,6 +23,8 @@ class CropConfig(Section):
 
     Attributes:
         num_crops: How many.
+        focus: Share of them that is placed around an object instead, with every class drawn
+            equally often: rare and small objects are seen more often than images show them.
         size: (width, height) in pixels, multiples of 8; None takes the whole image.
         zoom: Crops are enlarged or shrunk by at most this share.
         flip_lr: Probability of a left-right flip; 0 where mirrored objects don't exist.
@@ -32,6 +34,7 @@ class CropConfig(Section):
     """
 
     num_crops: PositiveInt = 768
+    focus: Fraction = 0.0
     size: tuple[SizeMultipleOf8, SizeMultipleOf8] | None = None
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.1
     flip_lr: Fraction = 0.5

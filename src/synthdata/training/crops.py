@@ -1,7 +1,9 @@
 """The augmented crops that the image generator is trained on, made once, boxes included."""
 
+import math
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Read at import: without it albumentations asks a package index for a newer version.
@@ -13,7 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from synthdata.boxes import as_xyxy
+from synthdata.boxes import FloatArray, as_xyxy
 from synthdata.config.fit import CropConfig
 from synthdata.errors import ConfigError, DatasetError
 from synthdata.samples import Annotations, DetectionDataset, Layout, Sample, UInt8Array
@@ -41,9 +43,9 @@ class Crops:
 
 
 def make_crops(dataset: DetectionDataset, config: CropConfig, *, seed: int) -> Crops:
-    """Return `num_crops` augmented crops, spread evenly over the images.
+    """Return `num_crops` augmented crops, spread evenly over the images or over the objects.
 
-    Crop `i` depends on the seed, its image and how often that image was used before.
+    Crop `i` depends on the seed, its image, its object and how often that image was used before.
 
     Args:
         dataset: The train split.
@@ -59,12 +61,14 @@ def make_crops(dataset: DetectionDataset, config: CropConfig, *, seed: int) -> C
     width, height = config.size or _smallest_size(dataset)
     turns: Counter[str] = Counter()
     images, layouts = [], []
-    for i in tqdm(range(config.num_crops), desc="fit: crops", unit="crop", disable=None):
-        sample = dataset.samples[i % len(dataset)]
+    places = _places(dataset, config, seed=seed)
+    for sample, box in tqdm(
+        places, total=config.num_crops, desc="fit: crops", unit="crop", disable=None
+    ):
         turn = turns[sample.sample_id]
         turns[sample.sample_id] += 1
-        transform = _transform(config, sample, width=width, height=height)
-        transform.set_random_seed(derive_seed(seed, "crop", sample.sample_id, turn) % 2**32)
+        crop_seed = derive_seed(seed, "crop", sample.sample_id, turn)
+        transform = _transform(config, sample, box, width=width, height=height, seed=crop_seed)
         with Image.open(dataset.image_path(sample)) as image:
             pixels = np.asarray(image.convert("RGB"))
         result = transform(
@@ -79,6 +83,32 @@ def make_crops(dataset: DetectionDataset, config: CropConfig, *, seed: int) -> C
     return Crops(images=np.stack(images), layouts=tuple(layouts))
 
 
+def _places(
+    dataset: DetectionDataset, config: CropConfig, *, seed: int
+) -> Iterator[tuple[Sample, FloatArray | None]]:
+    """Yield each crop's image, and the object to place it around, if any.
+
+    Images take turns, and so do classes and, in a random order, the objects of each.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "crop-objects"))
+    objects: dict[int, list[tuple[Sample, FloatArray]]] = {}
+    for sample in dataset:
+        for box, class_id in zip(sample.annotations.xyxy, sample.annotations.class_id, strict=True):
+            objects.setdefault(int(class_id), []).append((sample, box))
+    by_class = [objects[class_id] for class_id in sorted(objects)]
+    orders = [rng.permutation(len(group)) for group in by_class]
+    around_image = around_object = 0
+    for i in range(config.num_crops):
+        if not by_class or math.floor((i + 1) * config.focus) == math.floor(i * config.focus):
+            yield dataset.samples[around_image % len(dataset)], None
+            around_image += 1
+            continue
+        turn, which = divmod(around_object, len(by_class))
+        order = orders[which]
+        yield by_class[which][order[turn % len(order)]]
+        around_object += 1
+
+
 def _smallest_size(dataset: DetectionDataset) -> tuple[int, int]:
     """Return the largest size, in multiples of 8, that fits into every image."""
     width = min(sample.width for sample in dataset) // 8 * 8
@@ -88,7 +118,15 @@ def _smallest_size(dataset: DetectionDataset) -> tuple[int, int]:
     return width, height
 
 
-def _transform(config: CropConfig, sample: Sample, *, width: int, height: int) -> A.Compose:
+def _transform(
+    config: CropConfig,
+    sample: Sample,
+    box: FloatArray | None,
+    *,
+    width: int,
+    height: int,
+    seed: int,
+) -> A.Compose:
     limits = [(sample.width, sample.height)]
     if config.rotate90:
         limits.append((sample.height, sample.width))
@@ -101,8 +139,12 @@ def _transform(config: CropConfig, sample: Sample, *, width: int, height: int) -
         )
     window = (round(height / (1 + config.zoom)), min(tallest, round(height / (1 - config.zoom))))
     colour = config.colour
-    return A.Compose(
+    # A square, so that a turn by 90 degrees changes nothing.
+    side = math.ceil(max(window[1], window[1] * width / height))
+    around = [] if box is None else [_crop_around(box, sample, side=side, seed=seed)]
+    transform = A.Compose(
         [
+            *around,
             A.RandomRotate90(p=config.rotate90),
             A.RandomSizedCrop(
                 min_max_height=window,
@@ -129,3 +171,16 @@ def _transform(config: CropConfig, sample: Sample, *, width: int, height: int) -
             filter_invalid_bboxes=True,
         ),
     )
+    transform.set_random_seed(seed % 2**32)
+    return transform
+
+
+def _crop_around(box: FloatArray, sample: Sample, *, side: int, seed: int) -> A.Crop:
+    """Return the cut of a square, as far as the image has one, with the box in its middle half."""
+    rng = np.random.default_rng(derive_seed(seed, "around"))
+    centre = (box[:2] + box[2:]) / 2
+    size = np.array([sample.width, sample.height])
+    low = np.rint(centre - side * rng.uniform(1 / 4, 3 / 4, size=2)).astype(int)
+    low = np.clip(low, 0, np.maximum(size - side, 0))
+    high = np.minimum(low + side, size)
+    return A.Crop(x_min=low[0], y_min=low[1], x_max=high[0], y_max=high[1])
