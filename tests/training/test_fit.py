@@ -156,3 +156,26 @@ def test_a_missing_gpu_is_an_error() -> None:
     with pytest.raises(ConfigError, match="device is 'cuda' but torch sees no GPU"):
         choose_hardware("cuda")
     assert choose_hardware("auto").device.type == "cpu"
+
+
+def test_bf16_trains_float32_weights_to_nearly_the_same_loss(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    # Few steps: where bf16 is emulated each takes a second.
+    short = EMBEDDED | {
+        "autoencoder": EMBEDDED["autoencoder"] | {"steps": 2, "decoder_steps": 1},
+        "denoiser": EMBEDDED["denoiser"] | {"steps": 3},
+    }
+
+    metrics = {}
+    for precision in ("no", "bf16"):
+        config = tiny_config(model=short | {"mixed_precision": precision})
+        metrics[precision] = fit_model(config, fitted[1], tmp_path / precision)
+
+    assert [metrics[one]["dtype"] for one in ("no", "bf16")] == ["float32", "bfloat16"]
+    plain, bf16 = (metrics[one]["phases"]["denoiser"]["loss"] for one in ("no", "bf16"))
+    assert bf16 == pytest.approx(plain, rel=0.05)
+    assert bf16 != plain
+    pipeline = tmp_path / "bf16" / "pipeline"
+    weights = load_file(pipeline / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}

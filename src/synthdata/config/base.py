@@ -10,6 +10,7 @@ StageName = Literal[
 STAGES: tuple[StageName, ...] = (
     "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report",
 )  # fmt: skip
+MixedPrecision = Literal["auto", "no", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
 EncoderName = Literal["efficientnet-lite0"]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from synthdata.config.base import (
     Device,
     Fraction,
+    MixedPrecision,
     PositiveFloat,
     PositiveInt,
     Section,
@@ -97,9 +98,18 @@ class DenoiserConfig(Section):
 
 
 class EmbeddedModel(Section):
-    """A latent diffusion model and ControlNet trained from scratch on the train split."""
+    """A latent diffusion model and ControlNet trained from scratch on the train split.
+
+    Attributes:
+        mixed_precision: Number format of the products; `auto` is bf16 where the device has
+            units for it, else fp16 on a GPU and none on a CPU. Trained weights are float32.
+        crops: What they are trained on.
+        autoencoder: Sizes and steps of the autoencoder.
+        denoiser: Sizes and steps of UNet and ControlNet.
+    """
 
     kind: Literal["embedded"]
+    mixed_precision: MixedPrecision = "auto"
     crops: CropConfig = CropConfig()
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     denoiser: DenoiserConfig = DenoiserConfig()
@@ -137,7 +147,7 @@ class FineTuneConfig(Section):
     learning_rate: PositiveFloat = 1e-5
     prompt_dropout: Fraction = 0.1
     gradient_checkpointing: bool = False
-    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
+    mixed_precision: MixedPrecision = "auto"
     num_processes: PositiveInt = 1
 
     @model_validator(mode="after")

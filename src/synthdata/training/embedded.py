@@ -37,7 +37,7 @@ from synthdata.training.denoiser import (
     build_scheduler,
     denoising_loss,
 )
-from synthdata.training.hardware import Hardware, choose_hardware, peak_rss_mib
+from synthdata.training.hardware import Hardware, choose_hardware, peak_rss_mib, with_precision
 from synthdata.training.text import build_text_encoder, build_tokenizer, encode_prompts
 from synthdata.training.weights import object_weights
 
@@ -72,6 +72,7 @@ class _Fit:
             checkpoint=self.checkpoints / f"{name}.pt",
             checkpoint_every_s=self.section.checkpoint_every_s,
             ema_decay=ema_decay,
+            scale_loss=self.hardware.dtype == torch.float16,
         )
         seed = self.section.seed
         self.records[name] = run_phase(
@@ -100,7 +101,8 @@ def train_pipeline(
     Returns:
         Metrics, and the record of each phase by its name.
     """
-    fit = _Fit(section, model, choose_hardware(section.device), out_dir / "checkpoints")
+    hardware = with_precision(choose_hardware(section.device), model.mixed_precision)
+    fit = _Fit(section, model, hardware, out_dir / "checkpoints")
     crops = make_crops(dataset, model.crops, seed=section.seed)
     autoencoder = _train_autoencoder(fit, crops)
     tokenizer = build_tokenizer(section.prompt_template, dataset.class_names)

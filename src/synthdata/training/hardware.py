@@ -6,11 +6,10 @@ import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 
-from synthdata.config.base import Device
+from synthdata.config.base import Device, MixedPrecision
 from synthdata.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -64,9 +63,7 @@ def choose_hardware(device: Device) -> Hardware:
     return chosen
 
 
-def with_precision(
-    hardware: Hardware, mixed_precision: Literal["auto", "no", "bf16", "fp16"]
-) -> Hardware:
+def with_precision(hardware: Hardware, mixed_precision: MixedPrecision) -> Hardware:
     """Return the hardware with the number format of a training.
 
     Raises:
@@ -84,7 +81,10 @@ def with_precision(
     formats = {
         "auto": automatic, "no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
     }  # fmt: skip
-    return replace(hardware, dtype=formats[mixed_precision])
+    chosen = replace(hardware, dtype=formats[mixed_precision])
+    if chosen != hardware:
+        logger.info("mixed_precision %s: dtype %s", mixed_precision, chosen.describe()["dtype"])
+    return chosen
 
 
 def _has_fast_bf16(device: str) -> bool:
