@@ -3,40 +3,91 @@
     python benchmarks/ablate_generator.py configs/bccd-24.yaml --draws 100 101 102 \
         --csv docs/benchmarks/generator.csv \
         --variant baseline \
-        --variant object-weight fit.model.denoiser.object_weight=1
+        --variant object-weight fit.model.denoiser.object_weight=1 \
+        --variant no-whitening without=whitening
 
 Each variant is fitted on each few-shot draw (development draws are 100 and up) and scored on the
 layouts of val. A row is appended as soon as it is measured; rows that the file has are skipped,
 so that a killed call goes on. All variants share one judge, and those that differ in sampling only
-share their fit.
+share their fit. `without=` leaves out what no config switches off, since nobody should:
+
+- `whitening`: the latents stay as the autoencoder makes them, but for one scale.
+- `woken-control`: the ControlNet's zero convolutions start at zero.
+- `outlines`: the control image has the class channels only.
+- `zero-snr`: the noise schedule ends with a rest of signal, as Stable Diffusion's does.
 """
 
 import argparse
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import torch
+from diffusers import DDIMScheduler
 
+from synthdata.boxes import FloatArray
+from synthdata.conditioning import control_map
 from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
 from synthdata.files import read_json, sha256_json
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
 from synthdata.runfolder import METRICS
+from synthdata.samples import UInt8Array
 from synthdata.scoring import score_generator
 from synthdata.stages import run_step
+from synthdata.training.autoencoder import encode_images
+from synthdata.training.denoiser import build_scheduler
+from synthdata.training.hardware import Hardware
 
+_PREFIX = "without="
 logger = logging.getLogger("benchmarks.ablate_generator")
 
 
-def measure(config: ExperimentConfig, *, work_dir: Path, scores: Path) -> dict[str, Any]:
+def _without_outlines(*args: Any, **kwargs: Any) -> FloatArray:  # noqa: ANN401
+    control = control_map(*args, **kwargs)
+    control[-1] = 0
+    return control
+
+
+@torch.no_grad()
+def _scale_only(autoencoder: Any, images: UInt8Array, hardware: Hardware) -> None:  # noqa: ANN401
+    """Give the latents unit variance over all channels together, as Stable Diffusion does."""
+    factor = 1 / encode_images(autoencoder, images, hardware).std()
+    first, last = autoencoder.decoder.layers[0], autoencoder.encoder.layers[-1]
+    first.weight.div_(factor)
+    for parameter in (last.weight, last.bias):
+        parameter.mul_(factor)
+
+
+def _without_zero_snr() -> Any:  # noqa: ANN401
+    config = {**build_scheduler().config, "rescale_betas_zero_snr": False}
+    return DDIMScheduler.from_config(config)
+
+
+_WITHOUT: dict[str, dict[str, Callable[..., Any]]] = {
+    "whitening": {"training.embedded.fold_whitening": _scale_only},
+    "woken-control": {"training.denoiser._wake_zero_convolutions": lambda _: None},
+    "outlines": {
+        "training.embedded.control_map": _without_outlines,
+        "generators.controlnet.control_map": _without_outlines,
+    },
+    "zero-snr": {"training.embedded.build_scheduler": _without_zero_snr},
+}
+
+
+def measure(
+    config: ExperimentConfig, *, without: str, work_dir: Path, scores: Path
+) -> dict[str, Any]:
     """Fit the config's generator on its draw and return its layout score and what it took."""
     sections = [section.model_dump(mode="json") for section in (config.prepare, config.fit)]
+    sections += [without] if without else []
     config = config.model_copy(update={"name": f"fit-{sha256_json(sections)[:12]}"})
     needed = ["prepare", "fit"] + (["layout", "generate"] if config.score.alone else [])
     folders = {}
@@ -105,9 +156,20 @@ def _measure_once(
     known = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(key))
     if (known[list(key)] == pd.Series(key)).all(axis=1).any():
         return
-    config = load_config(arguments.config, [*overrides, f"seeds=[{draw}]"])
+    without = [item.removeprefix(_PREFIX) for item in overrides if item.startswith(_PREFIX)]
+    values = [item for item in overrides if not item.startswith(_PREFIX)]
+    config = load_config(arguments.config, [*values, f"seeds=[{draw}]"])
     work_dir = arguments.work_dir.absolute()
-    row = measure(config, work_dir=work_dir, scores=work_dir / "scores" / f"{variant}-{draw}")
+    with ExitStack() as stack:
+        for name in without:
+            for target, replacement in _WITHOUT[name].items():
+                stack.enter_context(patch(f"synthdata.{target}", replacement))
+        row = measure(
+            config,
+            without=" ".join(without),
+            work_dir=work_dir,
+            scores=work_dir / "scores" / f"{variant}-{draw}",
+        )
     row = key | row | {"overrides": " ".join(overrides)}
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row]).round(4).to_csv(path, mode="a", header=not path.is_file(), index=False)
