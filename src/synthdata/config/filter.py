@@ -62,7 +62,28 @@ class DetectorFilterConfig(Section):
     weight: PositiveFloat = 1.0
 
 
-FilterKind = Annotated[ManifoldFilterConfig | DetectorFilterConfig, Field(discriminator="kind")]
+class MemorisationFilterConfig(Section):
+    """Scores how far an image stays from the nearest train image: copies score low.
+
+    Attributes:
+        encoder: What turns images into features; a network takes a copy with noise for new.
+        image_size: Pixels that an image's longer side is resized to before it is encoded.
+        min_score: Images nearer to a train image than this share of the distance that train
+            images keep from each other are rejected, however few are kept then.
+        weight: Of this score's rank among the filters' ranks.
+    """
+
+    kind: Literal["memorisation"]
+    encoder: EncoderName = "thumbnail"
+    image_size: Annotated[int, Field(ge=32)] = 192
+    min_score: Fraction = 0.7
+    weight: PositiveFloat = 1.0
+
+
+FilterKind = Annotated[
+    ManifoldFilterConfig | DetectorFilterConfig | MemorisationFilterConfig,
+    Field(discriminator="kind"),
+]
 
 
 class FilterConfig(StageSection):

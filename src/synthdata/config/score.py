@@ -50,4 +50,4 @@ class ScoreConfig(StageSection):
     alone: DetectorTraining | None = None
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
-    encoder: EncoderName = "efficientnet-lite0"
+    encoder: EncoderName = "thumbnail"

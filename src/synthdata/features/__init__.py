@@ -5,6 +5,7 @@ from typing import assert_never
 from synthdata.config.base import EncoderName
 from synthdata.errors import ConfigError
 from synthdata.features.base import ImageEncoder
+from synthdata.features.thumbnail import Thumbnail
 
 __all__ = ["ImageEncoder", "build_encoder"]
 
@@ -24,5 +25,7 @@ def build_encoder(name: EncoderName) -> ImageEncoder:
                     f"encoder {name!r} needs {error.name}: pip install 'synthdata[features]'"
                 ) from error
             return EfficientNetLite0()
+        case "thumbnail":
+            return Thumbnail()
         case _:
             assert_never(name)

@@ -20,7 +20,7 @@ class ImageEncoder(Protocol):
 
     @property
     def weights_sha256(self) -> str:
-        """Digest of its weights file."""
+        """Digest of its weights file; empty where it has none."""
 
     def encode(self, images: Sequence[UInt8Array]) -> FloatArray:
         """Return `(N, dim)` vectors of N `(S, S, 3)` uint8 RGB images of one size."""

@@ -5,7 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any, assert_never
 
-from synthdata.config.filter import DetectorFilterConfig, FilterConfig, ManifoldFilterConfig
+from synthdata.config.filter import (
+    DetectorFilterConfig,
+    FilterConfig,
+    ManifoldFilterConfig,
+    MemorisationFilterConfig,
+)
 from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.boxes import box_features
@@ -17,6 +22,7 @@ from synthdata.filters.detector import score_by_detector
 from synthdata.filters.kept import SCORES, save_kept, save_table
 from synthdata.filters.manifold import score_by_manifold
 from synthdata.filters.measure import Crops, measure
+from synthdata.filters.memorisation import score_by_memorisation
 from synthdata.samples import DetectionDataset
 
 logger = logging.getLogger(__name__)
@@ -104,6 +110,10 @@ def _score(
                 )
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
+            case MemorisationFilterConfig():
+                scores[config.kind] = score_by_memorisation(
+                    config, encoder=build_encoder(config.encoder), train=train, pool=pool
+                )
             case _:
                 assert_never(config)
     return scores, extra
