@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,24 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Two workers on two cores: more threads would wait for each other.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+_blocked = {"on": False}
+
+
+def _refuse_sockets(event: str, _: tuple[Any, ...]) -> None:
+    if _blocked["on"] and event in ("socket.connect", "socket.getaddrinfo"):
+        raise OSError(f"{event} in a test that must not need a network")
+
+
+sys.addaudithook(_refuse_sockets)
+
+
+@pytest.fixture
+def no_sockets() -> Iterator[None]:
+    _blocked["on"] = True
+    yield
+    _blocked["on"] = False
 
 
 @pytest.fixture(scope="session")

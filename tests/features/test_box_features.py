@@ -7,6 +7,7 @@ import pytest
 
 from builders import write_dataset
 from synthdata.boxes import FloatArray
+from synthdata.config.encoder import EfficientNetConfig
 from synthdata.features import ImageEncoder, build_encoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
@@ -34,7 +35,7 @@ class MeanColour:
 
 @pytest.fixture(scope="module")
 def efficientnet() -> ImageEncoder:
-    return build_encoder("efficientnet-lite0")
+    return build_encoder(EfficientNetConfig(kind="efficientnet-lite0"))
 
 
 def noise(num: int, size: int = 48) -> list[UInt8Array]:

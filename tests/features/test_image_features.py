@@ -5,13 +5,14 @@ import pytest
 from PIL import Image
 
 from builders import write_dataset
+from synthdata.config.encoder import EfficientNetConfig
 from synthdata.features import build_encoder
 from synthdata.features.images import image_features
 
 
 def test_a_mirrored_image_has_the_features_of_its_mirror_image(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path, num=2, seed=0)
-    encoder = build_encoder("efficientnet-lite0")
+    encoder = build_encoder(EfficientNetConfig(kind="efficientnet-lite0"))
     plain = image_features(dataset, encoder=encoder, size=64)
     mirrored = image_features(dataset, encoder=encoder, size=64, mirrored=True)
     assert plain.shape == (2, encoder.dim)

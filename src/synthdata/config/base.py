@@ -12,7 +12,6 @@ STAGES: tuple[StageName, ...] = (
 )  # fmt: skip
 MixedPrecision = Literal["auto", "no", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
-EncoderName = Literal["efficientnet-lite0", "thumbnail"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]

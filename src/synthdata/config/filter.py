@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from synthdata.config.base import (
-    EncoderName,
     Fraction,
     PositiveFloat,
     PositiveInt,
@@ -13,6 +12,7 @@ from synthdata.config.base import (
     StageSection,
 )
 from synthdata.config.detector import DetectorConfig
+from synthdata.config.encoder import EfficientNetConfig, EncoderConfig, ThumbnailConfig
 
 
 class ManifoldFilterConfig(Section):
@@ -28,7 +28,7 @@ class ManifoldFilterConfig(Section):
     """
 
     kind: Literal["manifold"]
-    encoder: EncoderName = "efficientnet-lite0"
+    encoder: EncoderConfig = EfficientNetConfig(kind="efficientnet-lite0")
     num_neighbors: PositiveInt = 3
     crop_size: Annotated[int, Field(ge=32)] = 96
     margin: Annotated[float, Field(ge=0)] = 0.2
@@ -74,7 +74,7 @@ class MemorisationFilterConfig(Section):
     """
 
     kind: Literal["memorisation"]
-    encoder: EncoderName = "thumbnail"
+    encoder: EncoderConfig = ThumbnailConfig(kind="thumbnail")
     image_size: Annotated[int, Field(ge=32)] = 192
     min_score: Fraction = 0.7
     weight: PositiveFloat = 1.0

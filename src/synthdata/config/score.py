@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from synthdata.config.base import EncoderName, Fraction, PositiveInt, Section, StageSection
+from synthdata.config.base import Fraction, PositiveInt, Section, StageSection
 from synthdata.config.detector import DetectorConfig
+from synthdata.config.encoder import EncoderConfig, ThumbnailConfig
 
 
 class DetectorTraining(Section):
@@ -50,4 +51,4 @@ class ScoreConfig(StageSection):
     alone: DetectorTraining | None = None
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
-    encoder: EncoderName = "thumbnail"
+    encoder: EncoderConfig = ThumbnailConfig(kind="thumbnail")

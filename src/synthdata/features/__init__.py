@@ -2,7 +2,14 @@
 
 from typing import assert_never
 
-from synthdata.config.base import EncoderName
+from synthdata.config.encoder import (
+    ClipConfig,
+    Dinov2Config,
+    EfficientNetConfig,
+    EncoderConfig,
+    InceptionConfig,
+    ThumbnailConfig,
+)
 from synthdata.errors import ConfigError
 from synthdata.features.base import ImageEncoder
 from synthdata.features.thumbnail import Thumbnail
@@ -10,22 +17,40 @@ from synthdata.features.thumbnail import Thumbnail
 __all__ = ["ImageEncoder", "build_encoder"]
 
 
-def build_encoder(name: EncoderName) -> ImageEncoder:
-    """Return the encoder of that name, with its weights loaded.
+def build_encoder(config: EncoderConfig) -> ImageEncoder:
+    """Return the encoder, with its weights loaded.
 
     Raises:
-        ConfigError: If the packages that hold the network and its weights aren't installed.
+        ConfigError: If its packages aren't installed or its weights can't be loaded.
     """
-    match name:
-        case "efficientnet-lite0":
-            try:
-                from synthdata.features.efficientnet import EfficientNetLite0
-            except ImportError as error:
-                raise ConfigError(
-                    f"encoder {name!r} needs {error.name}: pip install 'synthdata[features]'"
-                ) from error
-            return EfficientNetLite0()
-        case "thumbnail":
+    try:
+        return _build(config)
+    except ImportError as error:
+        raise ConfigError(
+            f"encoder {config.kind} needs {error.name}: pip install 'synthdata[features]'"
+        ) from error
+
+
+def _build(config: EncoderConfig) -> ImageEncoder:
+    # Each is imported where it is used: the packages are large, and optional.
+    match config:
+        case ThumbnailConfig():
             return Thumbnail()
+        case EfficientNetConfig():
+            from synthdata.features.efficientnet import EfficientNetLite0
+
+            return EfficientNetLite0()
+        case ClipConfig():
+            from synthdata.features.pretrained import clip_encoder
+
+            return clip_encoder(config)
+        case Dinov2Config():
+            from synthdata.features.pretrained import dinov2_encoder
+
+            return dinov2_encoder(config)
+        case InceptionConfig():
+            from synthdata.features.inception import Inception
+
+            return Inception(config)
         case _:
-            assert_never(name)
+            assert_never(config)

