@@ -15,7 +15,7 @@ INPUTS: Mapping[StageName, tuple[StageName, ...]] = {
     "layout": ("prepare",),
     "generate": ("prepare", "fit", "layout"),
     "score": ("prepare", "fit", "generate"),
-    "filter": ("prepare", "generate"),
+    "filter": ("prepare", "fit", "generate"),
     "version": ("prepare", "generate", "filter"),
     "train": ("version",),
 }

@@ -129,6 +129,7 @@ def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Pa
             section,
             train=_train_split(inputs),
             pool=load_dataset(inputs["generate"]).where(generator=section.pool),
+            model_dir=inputs["fit"],
             out_dir=out_dir,
         ),
     )

@@ -10,7 +10,7 @@ from PIL import Image
 from builders import CLASS_NAMES, write_dataset
 from synthdata.config.filter import FilterConfig
 from synthdata.detectors.base import predictions_path
-from synthdata.errors import DatasetError
+from synthdata.errors import DatasetError, GenerationError
 from synthdata.files import sha256_file, write_json
 from synthdata.filters.kept import load_kept
 from synthdata.filters.run import filter_pool
@@ -56,7 +56,11 @@ def test_bad_images_are_rejected_with_a_reason(
     train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
 ) -> None:
     metrics = filter_pool(
-        config(MANIFOLD, keep_fraction=0.5), train=train, pool=pool, out_dir=tmp_path
+        config(MANIFOLD, keep_fraction=0.5),
+        train=train,
+        pool=pool,
+        model_dir=tmp_path,
+        out_dir=tmp_path,
     )
     scores = pd.read_parquet(tmp_path / "scores.parquet").set_index("sample_id")["score"]
     good = [s.sample_id for s in pool.samples[::2]]
@@ -84,7 +88,13 @@ def test_bad_images_are_rejected_with_a_reason(
 def test_kept_images_are_linked_and_loaded(
     train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
 ) -> None:
-    filter_pool(config(MANIFOLD, keep_fraction=0.5), train=train, pool=pool, out_dir=tmp_path)
+    filter_pool(
+        config(MANIFOLD, keep_fraction=0.5),
+        train=train,
+        pool=pool,
+        model_dir=tmp_path,
+        out_dir=tmp_path,
+    )
     filtered, random_drop = load_kept(tmp_path)
     decisions = pd.read_parquet(tmp_path / "decisions.parquet")
     assert [s.sample_id for s in filtered] == decisions.loc[decisions["kept"], "sample_id"].tolist()
@@ -108,7 +118,11 @@ def test_a_score_does_not_depend_on_the_rest_of_the_pool(
     frames = []
     for name, one_pool in (("whole", pool), ("part", part)):
         filter_pool(
-            config(MANIFOLD, min_coverage=0), train=train, pool=one_pool, out_dir=tmp_path / name
+            config(MANIFOLD, min_coverage=0),
+            train=train,
+            pool=one_pool,
+            model_dir=tmp_path,
+            out_dir=tmp_path / name,
         )
         frames.append(pd.read_parquet(tmp_path / name / "scores.parquet").set_index("sample_id"))
     whole, alone = frames
@@ -124,7 +138,7 @@ def test_a_filter_that_keeps_nothing_leaves_an_empty_set(
 ) -> None:
     noise = replace(pool, samples=pool.samples[1::2])
     section = config(MANIFOLD | {"min_score": 1.0})
-    metrics = filter_pool(section, train=train, pool=noise, out_dir=tmp_path)
+    metrics = filter_pool(section, train=train, pool=noise, model_dir=tmp_path, out_dir=tmp_path)
     assert "keeps none of 6 images" in caplog.text
     assert metrics["num_images"] == {"pool": 6, "filtered": 0, "random_drop": 0}
     assert metrics["relative_coverage"] is None
@@ -138,7 +152,7 @@ def test_too_little_coverage_stops_the_stage(
 ) -> None:
     section = config(MANIFOLD, keep_fraction=0.1, min_coverage=1.0)
     with pytest.raises(DatasetError, match=r"the 1 kept images cover \d+% of what all 12 cover"):
-        filter_pool(section, train=train, pool=pool, out_dir=tmp_path)
+        filter_pool(section, train=train, pool=pool, model_dir=tmp_path, out_dir=tmp_path)
     assert not (tmp_path / "decisions.parquet").exists()
     with pytest.raises(DatasetError, match="run stage filter first"):
         load_kept(tmp_path)
@@ -146,12 +160,20 @@ def test_too_little_coverage_stops_the_stage(
 
 def test_no_real_image_is_an_error(pool: DetectionDataset, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="filters need real train images, got none"):
-        filter_pool(config(MANIFOLD), train=replace(pool, samples=()), pool=pool, out_dir=tmp_path)
+        filter_pool(
+            config(MANIFOLD),
+            train=replace(pool, samples=()),
+            pool=pool,
+            model_dir=tmp_path,
+            out_dir=tmp_path,
+        )
 
 
 def test_an_empty_pool(train: DetectionDataset, pool: DetectionDataset, tmp_path: Path) -> None:
     empty = replace(pool, samples=())
-    metrics = filter_pool(config(MANIFOLD), train=train, pool=empty, out_dir=tmp_path)
+    metrics = filter_pool(
+        config(MANIFOLD), train=train, pool=empty, model_dir=tmp_path, out_dir=tmp_path
+    )
     assert metrics["num_images"] == {"pool": 0, "filtered": 0, "random_drop": 0}
     assert len(load_kept(tmp_path)[0]) == 0
 
@@ -162,14 +184,14 @@ def test_a_killed_stage_goes_on_with_the_judge(
 ) -> None:
     section = config(MANIFOLD, DETECTOR, keep_fraction=0.1, min_coverage=1.0)
     with pytest.raises(DatasetError, match="min_coverage"):
-        filter_pool(section, train=train, pool=pool, out_dir=tmp_path)
+        filter_pool(section, train=train, pool=pool, model_dir=tmp_path, out_dir=tmp_path)
     before = pd.read_parquet(tmp_path / "scores.parquet")
     assert before["filter"].value_counts().to_dict() == {"manifold": 12, "detector": 12}
     assert before["score"].between(0, 1).all()
     # What is found again can be told from what is computed again when it is changed.
     write_json(predictions_path(tmp_path / "work" / "judge", "targets"), [])
     section = section.model_copy(update={"min_coverage": 0.0})
-    metrics = filter_pool(section, train=train, pool=pool, out_dir=tmp_path)
+    metrics = filter_pool(section, train=train, pool=pool, model_dir=tmp_path, out_dir=tmp_path)
     after = pd.read_parquet(tmp_path / "scores.parquet").set_index("filter")
     assert (after.loc["detector", "detail"] == "5 of 5 boxes missing").all()
     assert (after.loc["detector", "score"] == 0).all()
@@ -177,3 +199,12 @@ def test_a_killed_stage_goes_on_with_the_judge(
     manifold = before.set_index("filter").loc["manifold", "score"]
     np.testing.assert_array_equal(after.loc["manifold", "score"], manifold)
     assert metrics["num_images"]["filtered"] == 1
+
+
+def test_the_clip_of_fit_is_needed(
+    train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(GenerationError, match=r"none in .*; set fit\.clip and run fit again"):
+        filter_pool(
+            config({"kind": "clip"}), train=train, pool=pool, model_dir=tmp_path, out_dir=tmp_path
+        )

@@ -11,6 +11,7 @@ from synthdata.config.base import (
     Section,
     StageSection,
 )
+from synthdata.config.clip import ClipModel, FittedClip
 from synthdata.config.detector import DetectorConfig
 from synthdata.config.encoder import EfficientNetConfig, EncoderConfig, ThumbnailConfig
 
@@ -80,8 +81,23 @@ class MemorisationFilterConfig(Section):
     weight: PositiveFloat = 1.0
 
 
+class ClipFilterConfig(Section):
+    """Scores whether each box's crop fits its class better than another, or background.
+
+    Attributes:
+        model: Which CLIP.
+        min_score: Images below it are rejected, however few are kept then.
+        weight: Of this score's rank among the filters' ranks.
+    """
+
+    kind: Literal["clip"]
+    model: ClipModel = FittedClip(kind="fitted")
+    min_score: Fraction = 0.0
+    weight: PositiveFloat = 1.0
+
+
 FilterKind = Annotated[
-    ManifoldFilterConfig | DetectorFilterConfig | MemorisationFilterConfig,
+    ManifoldFilterConfig | ClipFilterConfig | DetectorFilterConfig | MemorisationFilterConfig,
     Field(discriminator="kind"),
 ]
 

@@ -13,6 +13,7 @@ from synthdata.config.base import (
     Section,
     StageSection,
 )
+from synthdata.config.clip import ClipTrainingConfig
 
 SizeMultipleOf8 = Annotated[int, Field(gt=0, multiple_of=8)]
 
@@ -197,6 +198,8 @@ class FitConfig(StageSection):
 
     Attributes:
         model: Which.
+        clip: A small CLIP of the data set's own objects, trained beside it for the filter `clip`;
+            null trains none.
         prompt_template: Text that describes an image; `{objects}` becomes
             "12 RBC, 1 WBC and 2 Platelets".
         device: `auto` takes a GPU where there is one, and says which was taken.
@@ -204,6 +207,7 @@ class FitConfig(StageSection):
     """
 
     model: Annotated[EmbeddedModel | PretrainedModel, Field(discriminator="kind")]
+    clip: ClipTrainingConfig | None = None
     prompt_template: Annotated[str, Field(min_length=1)] = "a photo with {objects}"
     device: Device = "auto"
     checkpoint_every_s: PositiveFloat = 60

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import AutoImageProcessor, CLIPModel, Dinov2Model
+from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel, Dinov2Model
 
 from synthdata.boxes import FloatArray
+from synthdata.config.clip import PretrainedClip
 from synthdata.config.encoder import ClipConfig, Dinov2Config
 from synthdata.errors import ConfigError
 from synthdata.features.batches import encode_in_batches
@@ -17,6 +18,9 @@ from synthdata.samples import UInt8Array
 
 class PretrainedEncoder:
     """An image encoder of transformers, on the GPU where there is one.
+
+    Attributes:
+        model: Of transformers.
 
     Args:
         config: Which model.
@@ -39,19 +43,19 @@ class PretrainedEncoder:
         source: Final = {"pretrained_model_name_or_path": config.model, "revision": config.revision}
         try:
             self._processor = AutoImageProcessor.from_pretrained(**source)
-            self._model = model_class.from_pretrained(**source, use_safetensors=True).eval()
+            self.model = model_class.from_pretrained(**source, use_safetensors=True).eval()
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"encoder {config.kind} {config.model!r} can't be loaded; expected a folder or hub "
                 f"id of a {model_class.__name__} with safetensors weights: {error}"
             ) from error
-        self._model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu")
         self._features = features
         # Reports name no folder of a machine.
         known_as = Path(config.model).name if Path(config.model).is_dir() else config.model
         self.name = f"{config.kind} {known_as}"
-        self.dim = dim(self._model.config)
-        self.weights_sha256 = _digest(self._model)
+        self.dim = dim(self.model.config)
+        self.weights_sha256 = _digest(self.model)
 
     def encode(self, images: Sequence[UInt8Array]) -> FloatArray:
         """Return `(N, dim)` vectors of N `(S, S, 3)` uint8 RGB images of one size."""
@@ -59,7 +63,7 @@ class PretrainedEncoder:
 
     def _forward(self, batch: UInt8Array) -> torch.Tensor:
         pixels = self._processor(images=list(batch), return_tensors="pt")["pixel_values"]
-        return self._features(self._model, pixels.to(self._model.device))
+        return self._features(self.model, pixels.to(self.model.device))
 
 
 def clip_encoder(config: ClipConfig) -> PretrainedEncoder:
@@ -70,6 +74,26 @@ def clip_encoder(config: ClipConfig) -> PretrainedEncoder:
         features=lambda model, pixels: model.get_image_features(pixels).pooler_output,
         dim=lambda model_config: int(model_config.projection_dim),
     )
+
+
+def clip_text_features(
+    encoder: PretrainedEncoder, config: PretrainedClip, texts: Sequence[str]
+) -> tuple[FloatArray, float]:
+    """Return `(N, dim)` text embeddings of the encoder's CLIP, and its logit scale.
+
+    Raises:
+        ConfigError: If there is no tokenizer.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.model, revision=config.revision)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"CLIP {config.model!r} has no tokenizer that loads: {error}") from error
+    tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+    model = encoder.model
+    with torch.inference_mode():
+        features = model.get_text_features(**tokens.to(model.device)).pooler_output
+        scale = model.logit_scale.exp()
+    return features.float().cpu().numpy(), float(scale)
 
 
 def dinov2_encoder(config: Dinov2Config) -> PretrainedEncoder:

