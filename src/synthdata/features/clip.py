@@ -31,6 +31,7 @@ class ClipScorer:
     """A CLIP that is asked about the classes of one data set.
 
     Attributes:
+        name: What it is called in metrics.
         encoder: Turns crops into features.
         crop: How crops are cut.
         image_projection: `(D + 1, E)` from features to embeddings, the last row added; None
@@ -39,6 +40,7 @@ class ClipScorer:
         logit_scale: What cosines are multiplied by.
     """
 
+    name: str
     encoder: ImageEncoder
     crop: CropSettings
     image_projection: FloatArray | None
@@ -62,8 +64,8 @@ class ClipScorer:
 
 
 @dataclass(frozen=True)
-class FittedClip:
-    """What `fit` saves of the CLIP that it trained.
+class ClipProjections:
+    """What `fit` trains, and saves, of its CLIP.
 
     Attributes:
         class_names: Of the data set.
@@ -128,11 +130,13 @@ def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
             f"filter clip needs {error.name}: pip install 'synthdata[features]'"
         ) from error
     tensors = load_file(folder / _WEIGHTS)
+    encoder, texts = EfficientNetLite0(), MiniLM()
     return ClipScorer(
-        encoder=EfficientNetLite0(),
+        name=f"CLIP of {encoder.name} and {texts.name}, fitted",
+        encoder=encoder,
         crop=CropSettings(card["crop_size"], card["margin"]),
         image_projection=tensors["image_projection"],
-        captions=_normalised(MiniLM().encode_texts(card["captions"]) @ tensors["text_projection"]),
+        captions=_normalised(texts.encode_texts(card["captions"]) @ tensors["text_projection"]),
         logit_scale=card["logit_scale"],
     )
 
@@ -154,6 +158,7 @@ def load_pretrained_clip(config: PretrainedClip, class_names: Sequence[str]) -> 
     texts = [config.prompt_template.replace("{class}", name) for name in names]
     text_features, logit_scale = clip_text_features(encoder, config, texts)
     return ClipScorer(
+        name=encoder.name,
         encoder=encoder,
         crop=CropSettings(config.crop_size, config.margin),
         image_projection=None,

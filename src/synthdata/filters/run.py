@@ -2,10 +2,11 @@
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from synthdata.config.clip import FittedClip, PretrainedClip
+from synthdata.config.clip import ClipModel, FittedClip, PretrainedClip
 from synthdata.config.filter import (
     ClipFilterConfig,
     DetectorFilterConfig,
@@ -17,7 +18,7 @@ from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
-from synthdata.features.clip import load_fitted_clip, load_pretrained_clip
+from synthdata.features.clip import ClipScorer, load_fitted_clip, load_pretrained_clip
 from synthdata.features.crops import CropSettings
 from synthdata.filters.base import ImageScore, scores_frame
 from synthdata.filters.clip import score_by_clip
@@ -123,7 +124,16 @@ def _score(
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
             case ClipFilterConfig():
-                scores[config.kind] = _score_by_clip(config, pool, model_dir, work_dir)
+                scorer = _load_clip(config.model, model_dir, pool.class_names)
+                cache = FeatureCache(work_dir / "features", scorer.encoder, scorer.crop)
+                scores[config.kind] = score_by_clip(
+                    pool,
+                    scorer=scorer,
+                    generated=box_features(
+                        pool, encoder=scorer.encoder, crop=scorer.crop, cache=cache
+                    ),
+                )
+                extra["clip"] = {"encoder": {"name": scorer.name}}
             case MemorisationFilterConfig():
                 scores[config.kind] = score_by_memorisation(
                     config, encoder=build_encoder(config.encoder), train=train, pool=pool
@@ -133,19 +143,14 @@ def _score(
     return scores, extra
 
 
-def _score_by_clip(
-    config: ClipFilterConfig, pool: DetectionDataset, model_dir: Path, work_dir: Path
-) -> list[ImageScore]:
-    match config.model:
+def _load_clip(model: ClipModel, model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
+    match model:
         case FittedClip():
-            scorer = load_fitted_clip(model_dir, pool.class_names)
+            return load_fitted_clip(model_dir, class_names)
         case PretrainedClip():
-            scorer = load_pretrained_clip(config.model, pool.class_names)
+            return load_pretrained_clip(model, class_names)
         case _:
-            assert_never(config.model)
-    cache = FeatureCache(work_dir / "features", scorer.encoder, scorer.crop)
-    generated = box_features(pool, encoder=scorer.encoder, crop=scorer.crop, cache=cache)
-    return score_by_clip(pool, scorer=scorer, generated=generated)
+            assert_never(model)
 
 
 def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from synthdata.config.clip import ClipTrainingConfig
 from synthdata.config.encoder import EfficientNetConfig
 from synthdata.errors import ConfigError
 from synthdata.features import build_encoder
-from synthdata.features.clip import FittedClip
+from synthdata.features.clip import ClipProjections
 from synthdata.features.crops import CropSettings
 from synthdata.samples import DetectionDataset
 from synthdata.seeding import derive_seed
@@ -48,7 +48,7 @@ class _Projections(nn.Module):
 
 def train_clip(
     config: ClipTrainingConfig, dataset: DetectionDataset, *, prompt_template: str, seed: int
-) -> tuple[FittedClip, dict[str, Any]]:
+) -> tuple[ClipProjections, dict[str, Any]]:
     """Train the projections on the train split's crops.
 
     Args:
@@ -86,7 +86,7 @@ def train_clip(
     bias = projections.image.bias.detach().numpy()
     # The standardisation becomes part of the projection.
     folded = np.vstack([weight / std, bias - mean / std @ weight]).astype(np.float32)
-    clip = FittedClip(
+    clip = ClipProjections(
         class_names=dataset.class_names,
         captions=tuple(captions),
         crop=CropSettings(config.crop_size, config.margin),
