@@ -170,7 +170,7 @@ def plant(
             )  # fmt: skip
             kinds.append(kind)
     pool = replace(prepared, root=root, samples=tuple(samples))
-    save_dataset(pool, root)
+    save_dataset(pool)
     return pool, kinds
 
 
