@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synthdata.boxes import FloatArray
+from synthdata.metrics.arrays import check_features
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -153,13 +154,7 @@ def nearest_distances(
 
 def _prepared(reference: FloatArray, query: FloatArray) -> tuple[Float64Array, Float64Array]:
     """Return both in float64, moved to the reference's mean: less cancellation."""
-    if reference.ndim != 2 or query.ndim != 2 or reference.shape[1] != query.shape[1]:
-        raise ValueError(
-            "features must be (N, D) and (M, D) of one width, "
-            f"got {reference.shape} and {query.shape}"
-        )
-    if not (np.isfinite(reference).all() and np.isfinite(query).all()):
-        raise ValueError("features must be finite, got NaN or infinity")
+    check_features(reference, query)
     if len(reference) == 0:
         raise ValueError(f"a manifold needs points, got features of shape {reference.shape}")
     mean = reference.mean(axis=0, dtype=np.float64)
