@@ -55,8 +55,8 @@ def manifold_measure(num_neighbors: int = 5) -> Measure:
 def inception_measure(num_classes: int) -> Measure:
     """Return the Inception Score of a classifier's logits; it needs an item a class.
 
-    Fewer items than classes can't reach its upper end. Real items don't enter the value, and
-    in its place beside it stands the score of real ones.
+    Fewer items than classes can't reach its upper end. The value is of generated items alone,
+    and `halves` is the real items' own score.
     """
     return Measure(
         names=("inception_score",),
@@ -87,7 +87,7 @@ CMMD: Final = Measure(
     names=("cmmd",),
     compute=lambda real, other: (cmmd(features_real=real, features_generated=other),),
 )
-# Of `clip.clip_score`'s values; real images with their own texts stand beside it.
+# Of `clip.clip_score`'s values, generated images alone; `halves` is the real images' own score.
 CLIP_SCORE: Final = Measure(
     names=("clip_score",), compute=lambda _, scores: (float(np.mean(scores)),)
 )
