@@ -327,13 +327,13 @@ def test_blocks_change_nothing(
     ],
 )
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, points: np.ndarray, k: int) -> None:
-    monkeypatch.setattr(pair_distances, "_BLOCK_POINTS", 128)
+    monkeypatch.setattr(pair_distances, "_BLOCK_POINTS", 64)
     monkeypatch.setattr(neighbors, "_TABLE_ENTRIES", 10_000)
     tracemalloc.start()
     manifold_scores(features_real=points, features_generated=points, num_neighbors=k)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 0.8 * 4 * 800**2
+    assert peak < 4 * 800**2  # a matrix of float32
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ Diversity Metrics for Generative Models" (Naeem et al. 2020). A manifold is the 
 around a set's points that reach to each point's k-th nearest neighbour in the set.
 
 All four depend on the number of points and on k: compare only sets of the same size. A point on
-a ball's border is inside. Decisions are made by distances that are exact in float64, whatever the
-sets' sizes; memory stays bounded, and a point's values don't depend on the other query points.
+a ball's border is inside; the prdc package leaves it out. Float64 distances decide, and memory
+beside the features stays bounded, whatever the sets' sizes.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from synthdata.metrics.pair_distances import Float64Array, PairDistances
 
 BoolArray = npt.NDArray[np.bool_]
 
-_MAX_FEATURE: Final = 1e38  # sums of two are finite in float32
-_MAX_REALISM: Final = 1e12  # of a copy of a real point
+_MAX_FEATURE: Final = 1e38  # the difference of two is finite in float32
+_MAX_REALISM: Final = 1e12  # of a copy of a ball's centre
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Membership:
     Attributes:
         inside: `(M,)` whether it is in any ball; the mean is precision.
         realism: `(M,)` largest ratio of a ball's radius to the point's distance from its
-            centre, over the smaller half of the balls (Kynkäänniemi et al. 2019, section 5);
-            at least 1 means inside one of these.
+            centre, over the smaller half of the balls (Kynkäänniemi et al. 2019, section 5),
+            capped at 1e12; at least 1 means inside one of these, up to rounding.
     """
 
     inside: BoolArray
@@ -70,7 +70,7 @@ def manifold_scores(
 
     Raises:
         ValueError: If a set has not more than k points, the widths differ, or a value isn't
-            finite.
+            finite or is beyond 1e38.
     """
     _check(features_real, features_generated)
     radii_real = _squared_radii(features_real, num_neighbors, name="features_real")
@@ -146,7 +146,8 @@ def nearest_distances(*, features_query: FloatArray, features_reference: FloatAr
     """Return each of M query points' distance to the nearest of N reference points, `(M,)`.
 
     Raises:
-        ValueError: If widths differ, a value isn't finite, or there is no reference point.
+        ValueError: If widths differ, a value isn't finite or is beyond 1e38, or there is no
+            reference point.
     """
     _check(features_reference, features_query)
     ones = np.ones(len(features_reference))

@@ -127,7 +127,7 @@ class _Nearest:
     def kth(self) -> Float64Array:
         """Return each row's k-th smallest squared distance, `(rows,)`."""
         self._settle()
-        return self._exact[:, -1]
+        return self._exact[:, -1].copy()  # a view would keep the table
 
     def _settle(self) -> None:
         if not self._waiting:

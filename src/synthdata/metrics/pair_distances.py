@@ -86,7 +86,7 @@ class PairDistances:
         # float32, so that the float32 difference to it is rounded only once.
         self._centre = columns.mean(axis=0, dtype=np.float64).astype(np.float32)
         norms = self._squared_norms(rows), self._squared_norms(columns)
-        # A power of two, which rounds nothing, against overflow and underflow.
+        # To a size of about 1, against overflow and underflow; a power of two rounds nothing.
         _, exponent = np.frexp(np.sqrt(max(part.max(initial=0) for part in norms)))
         self._scale = float(np.ldexp(1.0, -int(np.clip(exponent, -126, 126))))
         self._norms_rows, self._norms_columns = (part * self._scale**2 for part in norms)
@@ -170,22 +170,23 @@ class PairDistances:
         relative = _gamma(2 * width + 24, info.eps) + _gamma(4 * width + 24, np.finfo(float).eps)
         # Products may underflow; points at the centre have none.
         underflow = 32 * (width + 4) * float(info.tiny)
-        return relative * squared_norms + underflow * (squared_norms > 0)
+        slack: Float64Array = relative * squared_norms + underflow * (squared_norms > 0)
+        return slack
 
     def _lower(self, rows: slice, columns: slice, dtype: npt.DTypeLike) -> AnyFloatArray:
+        """Return (-2a, 1, |a|^2 - slack) times (b, |b|^2 - slack, 1) for each pair."""
         if self._left is None or self._left[:2] != (rows, dtype):
             left = self._operand(self._rows[rows], -2 * self._scale, dtype)
+            norms = self._norms_rows[rows]
             left[:, -2] = 1
-            left[:, -1] = self._lowered(self._norms_rows[rows], dtype)
+            left[:, -1] = norms - self._slack(norms, dtype)
             self._left = rows, dtype, left
         right = self._operand(self._columns[columns], self._scale, dtype)
-        right[:, -2] = self._lowered(self._norms_columns[columns], dtype)
+        norms = self._norms_columns[columns]
+        right[:, -2] = norms - self._slack(norms, dtype)
         right[:, -1] = 1
         product: AnyFloatArray = self._left[2] @ right.T
         return product
-
-    def _lowered(self, squared_norms: Float64Array, dtype: npt.DTypeLike) -> Float64Array:
-        return squared_norms - self._slack(squared_norms, dtype)
 
     def _operand(self, points: FloatArray, factor: float, dtype: npt.DTypeLike) -> AnyFloatArray:
         """Return centred points times a factor, with two more columns for the norms."""
@@ -210,7 +211,8 @@ def slices(start: int, stop: int, step: int) -> Iterator[slice]:
 
 def _limits_of(pairs: Pairs, block: Block, limits: Float64Array) -> Float64Array:
     whole = np.broadcast_to(limits, block.lower.shape)
-    return whole[pairs.rows - block.rows.start, pairs.columns - block.columns.start]
+    limit: Float64Array = whole[pairs.rows - block.rows.start, pairs.columns - block.columns.start]
+    return limit
 
 
 def _gamma(num_terms: int, eps: float) -> float:
