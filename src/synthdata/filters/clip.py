@@ -14,7 +14,7 @@ from synthdata.boxes import FloatArray
 from synthdata.features.boxes import BoxFeatures
 from synthdata.features.clip import BACKGROUND, ClipScorer
 from synthdata.filters.base import ImageScore
-from synthdata.samples import DetectionDataset
+from synthdata.samples import Annotations, DetectionDataset
 
 # A box can't count as less: one hopeless box would make all images with one alike.
 _FLOOR: Final = 1e-3
@@ -34,15 +34,15 @@ def score_by_clip(
     bounds = np.searchsorted(generated.image, np.arange(len(pool) + 1))
     names = [*pool.class_names, BACKGROUND]
     return [
-        ImageScore(sample.sample_id, *_judge(probabilities[start:end], sample_classes, names))
+        ImageScore(sample.sample_id, *_judge(probabilities[start:end], sample.annotations, names))
         for sample, start, end in zip(pool, bounds[:-1], bounds[1:], strict=True)
-        for sample_classes in [sample.annotations.class_id.tolist()]
     ]
 
 
 def _judge(
-    probabilities: FloatArray, class_id: list[int], names: list[str]
+    probabilities: FloatArray, annotations: Annotations, names: list[str]
 ) -> tuple[float | None, str]:
+    class_id = annotations.class_id.tolist()
     if not class_id:
         return None, "no box"
     own = probabilities[np.arange(len(class_id)), class_id]

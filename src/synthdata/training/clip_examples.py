@@ -41,7 +41,7 @@ class ClipExamples:
 def make_clip_examples(
     dataset: DetectionDataset, config: ClipTrainingConfig, *, encoder: ImageEncoder, seed: int
 ) -> ClipExamples:
-    """Return crops of the train split's objects and of background, mirrored at random."""
+    """Return crops of the train split's objects and of background."""
     crop = CropSettings(config.crop_size, config.margin)
     sizes = np.concatenate(
         [np.zeros((0, 2), np.float32)]
@@ -50,15 +50,14 @@ def make_clip_examples(
     features, captions = [], []
     for sample in tqdm(dataset.samples, desc="fit: clip crops", unit="image", disable=None):
         rng = np.random.default_rng(derive_seed(seed, "clip-crops", sample.sample_id))
-        objects = [_jittered(sample, rng, times=config.crops_per_object)]
+        objects = _jittered(sample, rng, times=config.crops_per_object)
         background = _background(sample, sizes, config.num_background, rng)
         class_id = np.tile(sample.annotations.class_id, config.crops_per_object)
         caption = np.concatenate([class_id, np.full(len(background), len(dataset.class_names))])
         with Image.open(dataset.image_path(sample)) as image:
             pixels = np.asarray(image.convert("RGB"))
-        crops = square_crops(pixels, np.concatenate([*objects, background]), crop)
-        mirrored = [one[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])] for one in crops]
-        features.append(encoder.encode(mirrored))
+        crops = square_crops(pixels, np.concatenate([objects, background]), crop)
+        features.append(encoder.encode(crops))
         captions.append(caption)
     return ClipExamples(np.concatenate(features), np.concatenate(captions))
 

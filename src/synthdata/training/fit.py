@@ -13,9 +13,9 @@ from typing import Any, assert_never
 
 import pandas as pd
 
-from synthdata.config.clip import ClipTrainingConfig
 from synthdata.config.fit import EmbeddedModel, FitConfig, PretrainedModel
 from synthdata.errors import DatasetError
+from synthdata.features.clip import fitted_clip_metrics
 from synthdata.files import replacing
 from synthdata.samples import DetectionDataset
 from synthdata.training.card import CARD, GeneratorCard, read_card, write_card
@@ -51,6 +51,8 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
         raise DatasetError("fit needs at least one train image, there is none; check prepare")
     if (out_dir / CARD).is_file():
         return read_card(out_dir).metrics
+    # First, since it takes seconds and may find a package missing.
+    clip = _fit_clip(section, dataset, out_dir)
     model = section.model
     match model:
         case PretrainedModel():
@@ -59,25 +61,26 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
             card = _fit_embedded(model, section, dataset, out_dir)
         case _:
             assert_never(model)
-    if section.clip is not None:
-        metrics = _fit_clip(section.clip, section, dataset, out_dir)
-        card = card.model_copy(update={"metrics": card.metrics | {"clip": metrics}})
+    if clip is not None:
+        card = card.model_copy(update={"metrics": card.metrics | {"clip": clip}})
     write_card(out_dir, card)
     shutil.rmtree(out_dir / _CHECKPOINTS, ignore_errors=True)
     return card.metrics
 
 
 def _fit_clip(
-    clip: ClipTrainingConfig, section: FitConfig, dataset: DetectionDataset, out_dir: Path
-) -> dict[str, Any]:
+    section: FitConfig, dataset: DetectionDataset, out_dir: Path
+) -> dict[str, Any] | None:
+    """Train the CLIP that the config asks for, unless an earlier call has, and return metrics."""
+    if section.clip is None:
+        return None
     # Loads torch and the encoders, which a pretrained model's card doesn't need.
     from synthdata.training.clip import train_clip
 
-    trained, metrics = train_clip(
-        clip, dataset, prompt_template=section.prompt_template, seed=section.seed
-    )
-    trained.save(out_dir)
-    return metrics
+    if fitted_clip_metrics(out_dir) is None:
+        template = section.prompt_template
+        train_clip(section.clip, dataset, prompt_template=template, seed=section.seed).save(out_dir)
+    return fitted_clip_metrics(out_dir)
 
 
 def _image_size(dataset: DetectionDataset) -> tuple[int, int]:
