@@ -9,7 +9,8 @@ import torch
 from synthdata.boxes import FloatArray
 from synthdata.samples import UInt8Array
 
-_BATCH_SIZE: Final = 32
+# Few, since an image brings few crops and the rest of a batch is computed for nothing.
+_BATCH_SIZE: Final = 8
 
 
 def encode_in_batches(
