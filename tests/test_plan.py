@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from synthdata.config import STAGES, load_config
-from synthdata.plan import plan
+from synthdata.plan import plan, plan_filter_ablation
 
 
 @pytest.fixture
@@ -33,3 +33,34 @@ def test_shared_stages_are_linked_to_the_first_repetition(workspace: Path) -> No
     assert linked == list(STAGES[:6])
     assert second[0].linked_from == workspace / "runs" / "quickstart" / "seed-3" / "prepare"
     assert [step.section.seed for step in second] == [3] * 6 + [7] * 2
+
+
+def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Path) -> None:
+    config = load_config("quickstart.yaml", ["seeds=[3,7]"])
+    run = workspace / "runs" / "quickstart"
+    of_run = {(s.stage, s.seed): s for s in plan(config, workspace)}
+
+    steps = {(s.stage, s.seed): s for s in plan_filter_ablation(config, workspace)}
+
+    assert steps.keys() == of_run.keys()
+    for key, step in steps.items():
+        if key[0] in ("version", "train", "report"):
+            assert step.out_dir.is_relative_to(run / "filter-ablation")
+        else:
+            assert step == of_run[key]
+    assert steps["version", 3].section.arms == (
+        "synthetic_random_drop", "synthetic", "synthetic_manifold", "synthetic_clip",
+        "synthetic_memorisation", "synthetic_detector", "synthetic_filtered",
+    )  # fmt: skip
+    assert steps["train", 3].inputs["version"] == steps["version", 3].out_dir
+    assert steps["report", None].section.reference == "synthetic_random_drop"
+
+
+def test_one_filter_alone_is_no_arm_of_its_own(workspace: Path) -> None:
+    config = load_config("quickstart.yaml")
+    section = config.filter.model_copy(update={"filters": config.filter.filters[:1]})
+
+    steps = plan_filter_ablation(config.model_copy(update={"filter": section}), workspace)
+
+    version = next(step for step in steps if step.stage == "version")
+    assert version.section.arms == ("synthetic_random_drop", "synthetic", "synthetic_filtered")

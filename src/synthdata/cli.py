@@ -14,7 +14,7 @@ from synthdata import __version__
 from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
 from synthdata.errors import SynthdataError
 from synthdata.looks import open_test_split
-from synthdata.plan import Step, plan
+from synthdata.plan import Step, plan, plan_filter_ablation
 
 app = typer.Typer(
     name="synthdata",
@@ -82,7 +82,21 @@ def run(
     Example: `synthdata run bccd-24.yaml train.epochs=40`
     """
     experiment = _load(config, overrides, final=final)
-    _print_verdict(_run_steps(plan(experiment, Path.cwd())), experiment, as_json=as_json)
+    _run_to_verdict(plan(experiment, Path.cwd()), as_json=as_json)
+
+
+@app.command("ablate-filters")
+def ablate_filters(
+    config: ConfigArgument, overrides: Overrides = None, as_json: Json = False
+) -> None:
+    """Say what each filter is worth: train on what it keeps alone, against a random drop.
+
+    The run's stages up to `filter` are taken where they are done.
+
+    Example: `synthdata ablate-filters bccd-24.yaml seeds=[0,1,2]`
+    """
+    experiment = _load(config, overrides, final=False)
+    _run_to_verdict(plan_filter_ablation(experiment, Path.cwd()), as_json=as_json)
 
 
 def _load(config: str, overrides: list[str] | None, *, final: bool) -> ExperimentConfig:
@@ -102,14 +116,17 @@ def _run_steps(steps: Sequence[Step]) -> dict[str, Any]:
     return metrics
 
 
-def _print_verdict(metrics: dict[str, Any], config: ExperimentConfig, *, as_json: bool) -> None:
+def _run_to_verdict(steps: Sequence[Step], *, as_json: bool) -> None:
+    """Run steps that end with the report, and print its verdict."""
+    metrics = _run_steps(steps)
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
         return
     from synthdata.report import render_verdict
 
     Console().print(render_verdict(metrics))
-    typer.echo(f"report: {Path('runs') / config.name / 'report' / 'report.html'}")
+    page = steps[-1].out_dir / "report.html"
+    typer.echo(f"report: {page.relative_to(Path.cwd())}")
 
 
 def _stage_command(stage: StageName) -> Callable[..., None]:
@@ -128,10 +145,11 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
             for step in plan(experiment, Path.cwd())
             if step.stage == stage and (seed is None or step.seed in (seed, None))
         ]
-        metrics = _run_steps(steps)
         if stage == "report":
-            _print_verdict(metrics, experiment, as_json=as_json)
-        elif as_json:
+            _run_to_verdict(steps, as_json=as_json)
+            return
+        metrics = _run_steps(steps)
+        if as_json:
             typer.echo(json.dumps(metrics, indent=2))
         elif stage == "score":
             from synthdata.report import render_layout_score

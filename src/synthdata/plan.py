@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthdata.config import STAGES, ExperimentConfig, StageName, StageSection
+from synthdata.config.version import ArmName
 
 INPUTS: Mapping[StageName, tuple[StageName, ...]] = {
     "prepare": (),
@@ -49,20 +50,47 @@ def plan(config: ExperimentConfig, workspace: Path) -> list[Step]:
         config: The experiment.
         workspace: The folder that holds `runs/`.
     """
+    return _steps(config, dict.fromkeys(STAGES, workspace / "runs" / config.name))
+
+
+def plan_filter_ablation(config: ExperimentConfig, workspace: Path) -> list[Step]:
+    """Return the steps that tell what each filter is worth, against a random drop.
+
+    The stages up to `filter` are those of the run itself, done already or shared with it. Arms,
+    trainings and report are in `runs/<name>/filter-ablation`: the same list length for the whole
+    pool, the random drop, what each filter keeps alone, and what all keep together.
+
+    Args:
+        config: The experiment; its own arms are left aside.
+        workspace: The folder that holds `runs/`.
+    """
+    kinds = [one.kind for one in config.filter.filters]
+    alone: list[ArmName] = [f"synthetic_{kind}" for kind in kinds if len(kinds) > 1]
+    arms: list[ArmName] = ["synthetic_random_drop", "synthetic", *alone, "synthetic_filtered"]
+    version = config.version.model_copy(update={"arms": tuple(arms), "dvc": False})
+    report = config.report.model_copy(
+        update={"reference": "synthetic_random_drop", "headline": "synthetic_filtered"}
+    )
     run_dir = workspace / "runs" / config.name
-    steps = [step for seed in config.seeds for step in _repetition(config, run_dir, seed)]
-    inputs: dict[str, Path] = {}
-    for seed in config.seeds:
-        folder = run_dir / f"seed-{seed}"
-        inputs |= {f"seed-{seed}/{stage}": folder / stage for stage in STAGES[:-1]}
-    report = Step("report", None, config.report, inputs, run_dir / "report")
-    return [*steps, report]
+    roots: dict[StageName, Path] = dict.fromkeys(STAGES, run_dir)
+    roots |= dict.fromkeys(("version", "train", "report"), run_dir / "filter-ablation")
+    return _steps(config.model_copy(update={"version": version, "report": report}), roots)
 
 
-def _repetition(config: ExperimentConfig, run_dir: Path, seed: int) -> list[Step]:
+def _steps(config: ExperimentConfig, roots: Mapping[StageName, Path]) -> list[Step]:
+    """Return the steps, each in `roots[stage]/seed-<s>/<stage>`."""
+    steps = [step for seed in config.seeds for step in _repetition(config, roots, seed)]
+    inputs = {f"seed-{step.seed}/{step.stage}": step.out_dir for step in steps}
+    return [*steps, Step("report", None, config.report, inputs, roots["report"] / "report")]
+
+
+def _repetition(config: ExperimentConfig, roots: Mapping[StageName, Path], seed: int) -> list[Step]:
     first = config.seeds[0]
     num_shared = STAGES.index(config.shared_through) + 1 if config.shared_through else 0
-    folder = run_dir / f"seed-{seed}"
+
+    def folder(stage: StageName, of_seed: int) -> Path:
+        return roots[stage] / f"seed-{of_seed}" / stage
+
     steps = []
     for stage in STAGES[:-1]:
         shared = seed != first and STAGES.index(stage) < num_shared
@@ -72,9 +100,9 @@ def _repetition(config: ExperimentConfig, run_dir: Path, seed: int) -> list[Step
                 stage=stage,
                 seed=seed,
                 section=section.model_copy(update={"seed": first if shared else seed}),
-                inputs={name: folder / name for name in INPUTS[stage]},
-                out_dir=folder / stage,
-                linked_from=run_dir / f"seed-{first}" / stage if shared else None,
+                inputs={name: folder(name, seed) for name in INPUTS[stage]},
+                out_dir=folder(stage, seed),
+                linked_from=folder(stage, first) if shared else None,
             )
         )
     return steps

@@ -8,6 +8,7 @@ generated images alone, beside what it learns from as many real ones.
 """
 
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +23,9 @@ from synthdata.detectors.jobs import prepare_training, read_training, train_and_
 from synthdata.detectors.workers import run_workers
 from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
+from synthdata.features.clip import load_clip
 from synthdata.features.images import image_features
+from synthdata.fidelity import measure_fidelity
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.metrics.agreement import compare_with_layout
@@ -53,7 +56,7 @@ def score_generator(
         section: Which layouts, and the judge.
         generator: The generator's settings, as stage `generate` uses them.
         prepared: The real data; train and reserve train the judge.
-        pool: What the generator made in stage `generate`; only `section.alone` uses it.
+        pool: What the generator made in stage `generate`, for `section.alone` and the boxes.
         model_dir: The folder of stage `fit`.
         out_dir: Gets the images as a data set and the judge's training; finished parts of a
             killed run are kept.
@@ -61,11 +64,13 @@ def score_generator(
     Returns:
         Values for `metrics.json`: the score in total and a class, chance beside it, boxes
         found, moved, missing and extra in generated and in real images, the median distance to
-        the nearest train image of both, and what a detector learns from generated images alone.
+        the nearest train image of both, what a detector learns from generated images alone, and
+        fidelity metrics.
 
     Raises:
         DatasetError: If there is no val or train image.
-        GenerationError: If the generator can't be built.
+        GenerationError: If the generator can't be built, or a fitted CLIP isn't there.
+        ConfigError: If an encoder can't be built.
         TrainingError: If the judge can't be trained.
     """
     val = prepared.split("val")
@@ -84,7 +89,7 @@ def score_generator(
         ),
         model_dir=model_dir,
         train=seen,
-        layouts=[Layout(s.sample_id, s.width, s.height, s.annotations) for s in val],
+        layouts=_layouts(val),
         out_dir=out_dir,
     )
     generated = load_dataset(out_dir)
@@ -119,6 +124,7 @@ def score_generator(
             "generated": _count_boxes(section, generated, generated_found),
         },
         "alone": _learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
+        "fidelity": _fidelity(section, val, generated, pool, model_dir, out_dir),
     }
 
 
@@ -168,6 +174,35 @@ def _learn_alone(
     }
     base, value = (measured[name]["map50_95"] for name in ("real", "generated"))
     return {"images": num_images, **measured, "ratio": value / base if base else None}
+
+
+def _fidelity(
+    section: ScoreConfig,
+    val: DetectionDataset,
+    generated: DetectionDataset,
+    pool: DetectionDataset,
+    model_dir: Path,
+    out_dir: Path,
+) -> dict[str, Any] | None:
+    config = section.fidelity
+    if config is None:
+        return None
+    work_dir = out_dir / "features"
+    measured = measure_fidelity(
+        config,
+        real=val,
+        generated=generated,
+        layouts=_layouts(pool),
+        clip=config.clip and load_clip(config.clip, model_dir, val.class_names),
+        seed=derive_seed(section.seed, "score-fidelity"),
+        work_dir=work_dir,
+    )
+    shutil.rmtree(work_dir, ignore_errors=True)
+    return measured
+
+
+def _layouts(dataset: DetectionDataset) -> list[Layout]:
+    return [Layout(s.sample_id, s.width, s.height, s.annotations) for s in dataset]
 
 
 def _novelty(

@@ -145,13 +145,13 @@ def run_version(
     from synthdata.versioning.write import write_versions
 
     def work() -> dict[str, Any]:
-        filtered, random_drop = load_kept(inputs["filter"])
+        made = load_dataset(inputs["generate"])
+        pools = {name: made.where(generator=name) for name in ("copy_paste", "synthetic")}
+        kept = load_kept(inputs["filter"])
         return write_versions(
             section,
             prepared=load_dataset(inputs["prepare"]),
-            generated=load_dataset(inputs["generate"]),
-            filtered=filtered,
-            random_drop=random_drop,
+            pools=pools | {f"synthetic_{name}": pool for name, pool in kept.items()},
             out_dir=out_dir,
             provenance=read_provenance(inputs),
         )

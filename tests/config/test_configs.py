@@ -68,6 +68,7 @@ def test_all_problems_are_reported_at_once() -> None:
         ("version.list_length=33", "must be a multiple of train.batch_size"),
         ("version.arms=[synthetic]", "report.reference is 'real', which is not among"),
         ("filter.pool=other", "filter.pool is 'other', there is"),
+        ("fit.clip=null", "filter.filters uses the CLIP that fit trains"),
         ("seeds=[1,1]", "seeds must differ"),
         ("shared_through=train", "must be a stage before train"),
         ("prepare.oracle_images=2", "must be at least train_images"),

@@ -99,3 +99,26 @@ def test_opening_test_trains_nothing_anew_and_is_logged(
     assert weights == {p: sha256_file(p) for p in weights}
     looks = (smoke_workspace / RUN / "test_looks.jsonl").read_text().splitlines()
     assert len(looks) == 1
+
+
+def test_each_filter_is_measured_against_a_random_drop(
+    smoke_workspace: Path, command: Command
+) -> None:
+    before = read_json(smoke_workspace / RUN / "seed-0" / "filter" / "metrics.json")
+
+    done = command("synthdata", "ablate-filters", "smoke.yaml", cwd=smoke_workspace)
+
+    assert f"report: {RUN}/filter-ablation/report/report.html" in done.stdout
+    ablation = smoke_workspace / RUN / "filter-ablation"
+    report = read_json(ablation / "report" / "metrics.json")
+    assert report["reference"] == "synthetic_random_drop"
+    kinds = [one.kind for one in CONFIG.filter.filters]
+    assert set(report["arms"]) == {
+        "synthetic", "synthetic_random_drop", "synthetic_filtered",
+        *(f"synthetic_{kind}" for kind in kinds),
+    }  # fmt: skip
+    version = read_json(ablation / "seed-0" / "version" / "metrics.json")["arms"]
+    lengths = {arm["training_list"]["length"] for arm in version.values()}
+    assert lengths == {CONFIG.version.list_length}
+    assert read_json(smoke_workspace / RUN / "seed-0" / "filter" / "metrics.json") == before
+    assert not (smoke_workspace / "data" / "versions" / "filter-ablation").exists()

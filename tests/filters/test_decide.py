@@ -4,7 +4,7 @@ import pytest
 from filters.scoring import pool_of, scores_of
 from synthdata.config.filter import FilterConfig
 from synthdata.filters.base import scores_frame
-from synthdata.filters.decide import decide, decisions_frame
+from synthdata.filters.decide import decide, decide_alone, decisions_frame
 from synthdata.filters.random import random_kept
 
 DETECTOR = {"kind": "detector", "detector": {"kind": "ultralytics"}}
@@ -91,12 +91,25 @@ def test_the_order_of_the_pool_does_not_matter() -> None:
 def test_the_random_twin_drops_as_many() -> None:
     pool = pool_of(*([0] for _ in range(40)))
     decisions = decide(config(), pool, {"manifold": scores_of(*np.linspace(0, 1, 40))})
-    frame = decisions_frame(decisions, seed=0)
+    frame = decisions_frame(decisions, {}, seed=0)
     assert list(frame.columns) == ["sample_id", "kept", "reason", "random_kept"]
     assert frame["kept"].sum() == frame["random_kept"].sum() == 20
     both = (frame["kept"] & frame["random_kept"]).sum()
     assert 4 < both < 16
-    assert not frame["random_kept"].equals(decisions_frame(decisions, seed=1)["random_kept"])
+    assert not frame["random_kept"].equals(decisions_frame(decisions, {}, seed=1)["random_kept"])
+
+
+def test_a_filter_alone_keeps_what_it_ranks_highest() -> None:
+    pool = pool_of([0], [0], [0], [0])
+    scores = {"manifold": scores_of(0.9, 0.8, 0.1, 0.2), "detector": scores_of(0.1, 0.2, 0.9, 0.8)}
+    section = config(both=True, weight=0.01)
+
+    alone = decide_alone(section, pool, scores)
+    frame = decisions_frame(decide(section, pool, scores), alone, seed=0)
+
+    assert frame["manifold_kept"].tolist() == [True, True, False, False]
+    assert frame["detector_kept"].tolist() == [False, False, True, True]
+    assert frame["kept"].equals(frame["detector_kept"].rename("kept")), "by its weight"
 
 
 def test_random_choice_knows_no_order() -> None:

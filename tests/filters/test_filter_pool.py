@@ -95,7 +95,10 @@ def test_kept_images_are_linked_and_loaded(
         model_dir=tmp_path,
         out_dir=tmp_path,
     )
-    filtered, random_drop = load_kept(tmp_path)
+    sets = load_kept(tmp_path)
+    assert set(sets) == {"filtered", "random_drop", "manifold"}
+    filtered, random_drop = sets["filtered"], sets["random_drop"]
+    assert sets["manifold"] == filtered, "it is the only filter"
     decisions = pd.read_parquet(tmp_path / "decisions.parquet")
     assert [s.sample_id for s in filtered] == decisions.loc[decisions["kept"], "sample_id"].tolist()
     assert len(random_drop) == len(filtered) == 6
@@ -142,9 +145,9 @@ def test_a_filter_that_keeps_nothing_leaves_an_empty_set(
     assert "keeps none of 6 images" in caplog.text
     assert metrics["num_images"] == {"pool": 6, "filtered": 0, "random_drop": 0}
     assert metrics["relative_coverage"] is None
-    filtered, random_drop = load_kept(tmp_path)
-    assert len(filtered) == len(random_drop) == 0
-    assert filtered.class_names == CLASS_NAMES
+    sets = load_kept(tmp_path)
+    assert [len(one) for one in sets.values()] == [0, 0, 0]
+    assert sets["filtered"].class_names == CLASS_NAMES
 
 
 def test_too_little_coverage_stops_the_stage(
@@ -175,7 +178,7 @@ def test_an_empty_pool(train: DetectionDataset, pool: DetectionDataset, tmp_path
         config(MANIFOLD), train=train, pool=empty, model_dir=tmp_path, out_dir=tmp_path
     )
     assert metrics["num_images"] == {"pool": 0, "filtered": 0, "random_drop": 0}
-    assert len(load_kept(tmp_path)[0]) == 0
+    assert len(load_kept(tmp_path)["filtered"]) == 0
 
 
 @pytest.mark.slow

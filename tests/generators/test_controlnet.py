@@ -65,6 +65,19 @@ def test_batch_size_and_company_change_an_image_by_at_most_one_grey_level(fitted
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
 
 
+def test_in_bf16_an_image_does_not_depend_on_others_either(fitted: Fitted) -> None:
+    todo = requests(3)
+    options = {"mixed_precision": "bf16", "num_inference_steps": 8}
+
+    (alone,) = images(fitted, todo[2:], batch_size=1, **options)
+    among = images(fitted, todo, batch_size=3, **options)
+
+    assert len(among) == 3
+    assert np.abs(alone.astype(int) - among[2].astype(int)).max() <= 1
+    exact = images(fitted, todo, mixed_precision="no", num_inference_steps=8)[2].astype(int)
+    assert 0 < np.abs(among[2] - exact).mean() < 8, "another rounding, the same image"
+
+
 def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fitted) -> None:
     todo = requests(1)
     bare = [

@@ -14,7 +14,7 @@ from synthdata.boxes import FloatArray
 from synthdata.config.generate import GenerateConfig, GeneratorConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator
-from synthdata.generators.controlnet import load_model
+from synthdata.generators.model import load_model
 from synthdata.generators.opacity import background_opacity, object_opacity
 from synthdata.generators.pools import generate_pools
 from synthdata.generators.real_images import read_pixels
@@ -150,7 +150,7 @@ def test_a_low_strength_keeps_the_real_image_and_a_high_one_does_not(fitted: Fit
             "num_inference_steps": num_inference_steps,
         }
         made = paint(fitted, requests(3), values)
-        _, pipeline, _ = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
+        pipeline = load_model(parse(values), fitted[0], class_names=fitted[1].class_names).pipeline
         distances = []
         for one in made:
             real = read_pixels(fitted[1].image_path(source_of(one, fitted[1])))
@@ -289,8 +289,8 @@ def test_each_sampler_runs(
 
 @pytest.mark.parametrize("values", KINDS)
 def test_guidance_acts_on_the_layout(fitted: Fitted, values: dict[str, Any]) -> None:
-    card, pipeline, _ = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
-    converted = pipeline_for(values["kind"], pipeline, embedded=card.kind == "embedded")
+    model = load_model(parse(values), fitted[0], class_names=fitted[1].class_names)
+    converted = pipeline_for(values["kind"], model.pipeline, embedded=True)
     control = torch.rand(1, 4, 48, 64)
     options: dict[str, Any] = {
         "width": 64, "height": 48, "batch_size": 1, "num_images_per_prompt": 1,
@@ -305,7 +305,7 @@ def test_guidance_acts_on_the_layout(fitted: Fitted, values: dict[str, Any]) -> 
 
     assert (both[0] == NO_CONTROL).all()
     assert torch.equal(both[1], control[0])
-    assert converted.unet is pipeline.unet, "shared, not copied"
+    assert converted.unet is model.pipeline.unet, "shared, not copied"
     assert not np.array_equal(
         *(paint(fitted, requests(1), values | {"guidance_scale": g})[0].image for g in (1.0, 3.0))
     )

@@ -1,9 +1,20 @@
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from prdc import compute_prdc
+from sklearn.datasets import load_breast_cancer
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from synthdata.metrics import ManifoldScores, manifold, manifold_scores
+from synthdata.config.encoder import EfficientNetConfig
+from synthdata.features import build_encoder
+from synthdata.features.crops import CropSettings, square_crops
+from synthdata.formats.assemble import assemble
+from synthdata.formats.images import read_rgb
+from synthdata.formats.registry import parse_dataset
+from synthdata.metrics import ManifoldScores, manifold_scores, neighbors, pair_distances
 from synthdata.metrics.manifold import covered_points, manifold_membership, nearest_distances
 
 RNG = np.random.default_rng(0)
@@ -15,8 +26,9 @@ def test_nearest_distances_equal_the_full_matrix() -> None:
     full = np.linalg.norm(query[:, None] - reference[None], axis=2).min(axis=1)
     found = nearest_distances(features_query=query, features_reference=reference)
     np.testing.assert_allclose(found, full)
+    assert found.dtype == np.float32
     copies = nearest_distances(features_query=reference[:3], features_reference=reference)
-    np.testing.assert_allclose(copies, 0, atol=1e-6)
+    assert copies.tolist() == [0, 0, 0]
     assert nearest_distances(features_query=query[:0], features_reference=reference).shape == (0,)
 
 
@@ -81,6 +93,84 @@ def modes(centres: list[float], num: int) -> np.ndarray:
     return np.concatenate([normal(num, shift=centre, std=0.1) for centre in centres])
 
 
+def assert_equal_to_prdc(real: np.ndarray, generated: np.ndarray, k: int) -> None:
+    ours = manifold_scores(features_real=real, features_generated=generated, num_neighbors=k)
+    theirs = compute_prdc(real, generated, nearest_k=k)
+    assert vars(ours) == pytest.approx(theirs, rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("real", "generated"),
+    [
+        pytest.param(normal(200, 16), normal(200, 16, shift=0.2), id="equal"),
+        pytest.param(normal(333, 33), normal(90, 33, std=0.9), id="fewer generated"),
+        pytest.param(normal(70, 1280), normal(257, 1280), id="fewer real, wide"),
+        # Copies in one set only: prdc leaves out a point on a border, where a copy from the other
+        # set would often be.
+        pytest.param(np.tile(normal(60), (4, 1)), normal(100), id="real copies"),
+        pytest.param(normal(100), np.tile(normal(60), (4, 1)), id="generated copies"),
+        pytest.param(modes([0, 10, 20, 30], 25), modes([0], 100), id="mode collapse"),
+        pytest.param(modes([0], 100), modes([0, 10, 20, 30], 25), id="mode invention"),
+        pytest.param(normal(90, shift=300), normal(90, shift=300.3), id="offset"),
+    ],
+)
+def test_equals_prdc(real: np.ndarray, generated: np.ndarray, k: int) -> None:
+    assert_equal_to_prdc(real, generated, k)
+
+
+def test_equals_prdc_where_scales_differ_widely() -> None:
+    # Of 30 real measurements the smallest is about 0.001, the largest about 4000.
+    features, malignant = load_breast_cancer(return_X_y=True)
+    features = features.astype(np.float32)
+    assert_equal_to_prdc(features[malignant == 0], features[malignant == 1], 5)
+    assert_equal_to_prdc(features[::2], features[1::2], 5)
+
+
+@pytest.fixture(scope="module")
+def crop_features(bccd_mirror: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Of real blood cells: each box crop's features, and its class."""
+    dataset = assemble(parse_dataset(bccd_mirror / "bccd", "voc"), drop_bad_boxes=True)
+    crops, classes = [], []
+    for sample in dataset.samples[:30]:
+        pixels = np.asarray(read_rgb(dataset.image_path(sample)))
+        crops += square_crops(pixels, sample.annotations.xyxy, CropSettings(size=48, margin=0.2))
+        classes += [dataset.class_names[i] for i in sample.annotations.class_id]
+    return build_encoder(EfficientNetConfig(kind="efficientnet-lite0")).encode(crops), np.array(
+        classes
+    )
+
+
+def test_real_features(crop_features: tuple[np.ndarray, np.ndarray]) -> None:
+    features, classes = crop_features
+    order = np.random.default_rng(0).permutation(len(features))
+    half, other = order[::2], order[1::2]
+    assert_equal_to_prdc(features[half], features[other], 5)
+    assert_near_ideal(features[half], features[other])
+
+    white = other[classes[other] == "WBC"]
+    assert_equal_to_prdc(features[half], features[white], 5)
+    collapsed = manifold_scores(
+        features_real=features[half], features_generated=features[white], num_neighbors=5
+    )
+    assert collapsed.precision > 0.8
+    assert collapsed.recall < 0.5
+    assert collapsed.coverage < 0.2
+
+
+def test_halves_of_one_set_are_near_ideal() -> None:
+    points = normal(1600, 3)
+    assert_near_ideal(points[::2], points[1::2])
+
+
+def assert_near_ideal(half: np.ndarray, other: np.ndarray) -> None:
+    scores = manifold_scores(features_real=half, features_generated=other, num_neighbors=5)
+    assert min(scores.precision, scores.recall) > 0.85
+    assert scores.density == pytest.approx(1, abs=0.15)
+    # Naeem et al. 2020, lemma 2: for large equal sets of one distribution, 1 - 2^-k.
+    assert scores.coverage == pytest.approx(1 - 2**-5, abs=0.03)
+
+
 def test_mode_collapse_keeps_precision_and_loses_recall() -> None:
     real, collapsed = modes([0, 10, 20, 30], 25), modes([0], 100)
     scores = manifold_scores(features_real=real, features_generated=collapsed, num_neighbors=5)
@@ -125,6 +215,51 @@ def test_a_common_offset_changes_nothing() -> None:
     assert 0 < scores.precision < 1
 
 
+ODD_SETS = [
+    pytest.param(np.full((20, 3), 0.3, np.float32), np.full((15, 3), 0.3, np.float32), id="one"),
+    pytest.param(normal(40), np.full((30, 8), 0.03, np.float32), id="collapsed to a point"),
+    pytest.param(np.repeat(modes([0, 10], 2), 12, axis=0), modes([0, 10], 20), id="copies"),
+    pytest.param(normal(50), normal(50)[:25].repeat(2, axis=0), id="pairs"),
+    pytest.param(
+        RNG.integers(0, 3, (40, 3)).astype(np.float32),
+        RNG.integers(0, 3, (40, 3)).astype(np.float32),
+        id="borders",
+    ),
+    pytest.param(np.eye(30, dtype=np.float32), np.eye(30, dtype=np.float32) * 2, id="equidistant"),
+    pytest.param(modes([0, 1000], 20) * 1e-3, modes([0, 1000], 20) * 1e-3, id="tight modes"),
+    pytest.param(normal(40) + np.float32(1e6), normal(40) + np.float32(1e6), id="offset"),
+    pytest.param(normal(40), normal(40, shift=1e5), id="far"),
+    pytest.param(normal(40) * 1e37, normal(40) * 1e37, id="huge"),
+    pytest.param(normal(40) * 1e-40, normal(40) * 1e-40, id="tiny"),
+    pytest.param(
+        normal(40) * np.logspace(-5, 5, 40, dtype=np.float32)[:, None],
+        normal(40) * np.logspace(-5, 5, 40, dtype=np.float32)[:, None],
+        id="all norms",
+    ),
+    pytest.param(normal(40, 1), normal(40, 1), id="one dimension"),
+]
+
+
+@pytest.mark.parametrize("k", [1, 4, 14])
+@pytest.mark.parametrize(("real", "generated"), ODD_SETS)
+def test_odd_sets_agree_with_the_papers(real: np.ndarray, generated: np.ndarray, k: int) -> None:
+    ours = manifold_scores(features_real=real, features_generated=generated, num_neighbors=k)
+    assert vars(ours) == pytest.approx(vars(naive_scores(real, generated, k)))
+
+
+def test_near_duplicates_keep_their_distance() -> None:
+    reference = normal(300, 1280, std=3)
+    query = reference[::3].copy()
+    query[:, 7] += np.logspace(-5, 0, 100, dtype=np.float32)
+    exact = [distance(one, other) for one, other in zip(query, reference[::3], strict=True)]
+    found = nearest_distances(features_query=query, features_reference=reference)
+    np.testing.assert_allclose(found, exact, rtol=1e-6)
+    copied = manifold_membership(
+        features_query=query, features_reference=reference, num_neighbors=1
+    )
+    assert copied.inside.all()
+
+
 def test_membership_is_precision_sample_by_sample() -> None:
     real, generated = normal(60), normal(80, shift=0.5)
     scores = manifold_scores(features_real=real, features_generated=generated, num_neighbors=3)
@@ -133,12 +268,19 @@ def test_membership_is_precision_sample_by_sample() -> None:
     assert found.inside.mean() == scores.precision
     assert covered.mean() == scores.coverage
     assert found.inside[found.realism >= 1].all()
-    alone = [
-        manifold_membership(features_query=generated[[i]], features_reference=real, num_neighbors=3)
-        for i in range(len(generated))
-    ]
-    assert [bool(m.inside[0]) for m in alone] == found.inside.tolist()
-    np.testing.assert_allclose([m.realism[0] for m in alone], found.realism, rtol=1e-9)
+
+
+def test_a_query_alone_has_its_values_in_the_crowd() -> None:
+    real, crowd = normal(60, 40), normal(80, 40, shift=0.1)
+    crowd[::7] *= 1e4  # the others' size has no part in it either
+    together = manifold_membership(features_query=crowd, features_reference=real, num_neighbors=3)
+    nearest = nearest_distances(features_query=crowd, features_reference=real)
+    for i in range(len(crowd)):
+        one = crowd[[i]]
+        alone = manifold_membership(features_query=one, features_reference=real, num_neighbors=3)
+        assert alone.inside[0] == together.inside[i]
+        assert alone.realism[0] == together.realism[i]
+        assert nearest_distances(features_query=one, features_reference=real)[0] == nearest[i]
 
 
 def test_realism_is_the_papers() -> None:
@@ -156,22 +298,45 @@ def test_realism_is_the_papers() -> None:
     np.testing.assert_allclose(found.realism, expected, rtol=1e-6)
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, generated = normal(60), normal(80, shift=0.5)
-
-    def both() -> tuple[ManifoldScores, np.ndarray]:
-        return (
-            manifold_scores(features_real=real, features_generated=generated, num_neighbors=3),
-            manifold_membership(
-                features_query=generated, features_reference=real, num_neighbors=3
-            ).realism,
+@pytest.mark.parametrize("block", [7, 33])
+@pytest.mark.parametrize(("real", "generated"), [(normal(60), normal(80, shift=0.5)), *ODD_SETS])
+def test_blocks_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, real: np.ndarray, generated: np.ndarray, block: int
+) -> None:
+    def everything() -> list[object]:
+        membership = manifold_membership(
+            features_query=generated, features_reference=real, num_neighbors=3
         )
+        nearest = nearest_distances(features_query=generated, features_reference=real)
+        return [
+            manifold_scores(features_real=real, features_generated=generated, num_neighbors=3),
+            *(values.tolist() for values in (membership.inside, membership.realism, nearest)),
+        ]
 
-    whole = both()
-    monkeypatch.setattr(manifold, "_BLOCK_ENTRIES", 200)
-    in_blocks = both()
-    assert in_blocks[0] == whole[0]
-    np.testing.assert_allclose(in_blocks[1], whole[1], rtol=1e-9)
+    whole = everything()
+    monkeypatch.setattr(pair_distances, "_BLOCK_POINTS", block)
+    monkeypatch.setattr(neighbors, "_TABLE_ENTRIES", 70)
+    monkeypatch.setattr(neighbors, "_SEED_COLUMNS", 4)
+    assert everything() == whole
+
+
+@pytest.mark.parametrize("k", [5, 799])
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(np.full((800, 4), 0.3, np.float32), id="one point"),
+        pytest.param(np.repeat(modes([0, 10], 1), 400, axis=0), id="two points"),
+        pytest.param(normal(800, 4), id="all different"),
+    ],
+)
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, points: np.ndarray, k: int) -> None:
+    monkeypatch.setattr(pair_distances, "_BLOCK_POINTS", 64)
+    monkeypatch.setattr(neighbors, "_TABLE_ENTRIES", 10_000)
+    tracemalloc.start()
+    manifold_scores(features_real=points, features_generated=points, num_neighbors=k)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 800**2  # a matrix of float32
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,26 @@ def test_the_verdict_comes_first(page: html.HtmlElement, metrics: dict[str, Any]
     assert main.xpath("(.//h1 | .//h2)[1]")[0].text_content() == metrics["headline"]["claim"]
     sections = main.xpath("./section/@id")
     assert sections == [
-        "arms", "images", "layout", "filter", "training", "time", "data", "config", "environment",
+        "arms", "images", "layout", "fidelity", "filter", "training", "time", "data", "config",
+        "environment",
     ]  # fmt: skip
     notes = [dd.text_content() for dd in main.xpath(".//dl[@class='notes']//dd")]
     assert notes == [note["text"] for note in metrics["notes"]]
+
+
+def test_fidelity_stands_beside_that_of_real_halves(page: html.HtmlElement) -> None:
+    section = page.xpath("//section[@id='fidelity']")[0]
+    assert [h.text_content() for h in section.xpath("./h3")] == [
+        "Whole images, efficientnet-lite0", "Crops of objects, efficientnet-lite0", "Boxes",
+    ]  # fmt: skip
+    crops = section.xpath(".//table")[1]
+    head = [cell.text_content() for cell in crops.xpath("./thead//th")]
+    assert head == ["Metric", *HOSTILE_CLASSES]
+    fid, kid = crops.xpath("./tbody/tr")
+    assert fid.xpath("./td")[0].get("title") == "12 of 1281 items"
+    assert fid.xpath("./td")[0].text_content() == "too few6 a half"
+    minus = "\N{MINUS SIGN}"
+    assert kid.xpath("./td")[0].text_content() == f"{minus}0.0123 ({minus}0.2 to 0.1)real 0.003"
 
 
 def test_the_table_shows_each_arms_numbers(page: html.HtmlElement, metrics: dict[str, Any]) -> None:

@@ -26,9 +26,12 @@ class Pools:
         return write_versions(
             section,
             prepared=self.prepared,
-            generated=self.generated,
-            filtered=self.filtered,
-            random_drop=self.random_drop,
+            pools={
+                "copy_paste": self.generated.where(generator="copy_paste"),
+                "synthetic": self.generated.where(generator="synthetic"),
+                "synthetic_filtered": self.filtered,
+                "synthetic_random_drop": self.random_drop,
+            },
             out_dir=out_dir,
         )
 

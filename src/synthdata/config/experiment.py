@@ -22,13 +22,6 @@ from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import ConfigError
 
-_POOL_OF_ARM = {
-    "copy_paste": "copy_paste",
-    "synthetic": "synthetic",
-    "synthetic_filtered": "synthetic",
-    "synthetic_random_drop": "synthetic",
-}
-
 
 class ExperimentConfig(Section):
     """One experiment: a section a stage.
@@ -86,12 +79,6 @@ class ExperimentConfig(Section):
                 f"version.arms {list(self.version.arms)}"
             )
         pools = set(self.generate.generators)
-        for arm in self.version.arms:
-            if arm in _POOL_OF_ARM and _POOL_OF_ARM[arm] not in pools:
-                raise ValueError(
-                    f"arm {arm!r} needs generate.generators.{_POOL_OF_ARM[arm]}, there is "
-                    f"{sorted(pools)}"
-                )
         if self.filter.pool not in pools:
             raise ValueError(f"filter.pool is {self.filter.pool!r}, there is {sorted(pools)}")
         followers = [
@@ -102,6 +89,35 @@ class ExperimentConfig(Section):
                 f"score.pool is {self.score.pool!r}, it must be a generator that follows layouts "
                 f"(kind controlnet): {followers}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_have_images(self) -> Self:
+        pools, kinds = set(self.generate.generators), [one.kind for one in self.filter.filters]
+        for arm in self.version.arms:
+            if arm in ("real", "oracle"):
+                continue
+            pool = arm if arm == "copy_paste" else "synthetic"
+            if pool not in pools:
+                raise ValueError(
+                    f"arm {arm!r} needs generate.generators.{pool}, there is {sorted(pools)}"
+                )
+            kept_by = arm.removeprefix(pool).removeprefix("_")
+            if kept_by not in ("", "filtered", "random_drop", *kinds):
+                raise ValueError(f"arm {arm!r} needs a filter {kept_by}, there is {kinds}")
+        return self
+
+    @model_validator(mode="after")
+    def _clip_is_fitted(self) -> Self:
+        users = [("filter.filters", one.model) for one in self.filter.filters if one.kind == "clip"]
+        if self.score.fidelity and self.score.fidelity.clip:
+            users.append(("score.fidelity.clip", self.score.fidelity.clip))
+        for name, model in users:
+            if model.kind == "fitted" and self.fit.clip is None:
+                raise ValueError(
+                    f"{name} uses the CLIP that fit trains, but fit.clip is null; set it, or name "
+                    "a pretrained one"
+                )
         return self
 
 

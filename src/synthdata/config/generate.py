@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from synthdata.config.base import (
     Device,
     Fraction,
+    MixedPrecision,
     PositiveFloat,
     PositiveInt,
     Section,
@@ -33,8 +34,10 @@ class PipelineConfig(Section):
         scheduler: Sampler; `own` keeps the pipeline's.
         render_scale: Images are made this many times larger than their layout and shrunk
             back; for pretrained models, whose smallest useful size is fixed.
-        batch_size: Images at once; changes speed, not images.
+        batch_size: Images at once; changes speed, not images (but for rounding, on a GPU).
         device: `auto` takes a GPU where there is one.
+        mixed_precision: Number format of the products; `auto` is bf16 where the device has
+            units for it, else fp16 on a GPU and fp32 on a CPU.
     """
 
     num_inference_steps: PositiveInt = 16
@@ -44,6 +47,7 @@ class PipelineConfig(Section):
     render_scale: PositiveFloat = 1.0
     batch_size: PositiveInt = 8
     device: Device = "auto"
+    mixed_precision: MixedPrecision = "auto"
 
 
 class ControlNetConfig(PipelineConfig):

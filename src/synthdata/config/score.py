@@ -7,6 +7,7 @@ from pydantic import Field
 from synthdata.config.base import Fraction, PositiveInt, Section, StageSection
 from synthdata.config.detector import DetectorConfig
 from synthdata.config.encoder import EncoderConfig, ThumbnailConfig
+from synthdata.config.fidelity import FidelityConfig
 
 
 class DetectorTraining(Section):
@@ -42,6 +43,7 @@ class ScoreConfig(StageSection):
             by at least this IoU, where boxes are counted.
         confidence: Detections below it are ignored where boxes are counted.
         encoder: What turns images into features, to see how near they come to train images.
+        fidelity: Metrics between generated and real val images; null leaves them out.
     """
 
     pool: str = "synthetic"
@@ -52,3 +54,4 @@ class ScoreConfig(StageSection):
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
     encoder: EncoderConfig = ThumbnailConfig(kind="thumbnail")
+    fidelity: FidelityConfig | None = None

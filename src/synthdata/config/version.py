@@ -5,15 +5,18 @@ from typing import Literal
 from synthdata.config.base import Fraction, PositiveInt, StageSection
 
 ArmName = Literal[
-    "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop", "oracle"
-]
+    "real", "copy_paste", "synthetic", "synthetic_random_drop", "synthetic_manifold",
+    "synthetic_clip", "synthetic_detector", "synthetic_memorisation", "synthetic_filtered",
+    "oracle",
+]  # fmt: skip
 
 
 class VersionConfig(StageSection):
     """Writes each arm as a data set and versions it.
 
     Attributes:
-        arms: Which; `real` is the reference and must be among them.
+        arms: Which; `report.reference` must be among them. `synthetic_<kind>` has what the filter
+            of that kind keeps alone.
         list_length: Images in an arm's training list, filled by repeats, the same for all
             arms and a multiple of the detector's batch: equal work.
         extra_fraction: Share of the list that an arm's extra images fill; the real train

@@ -7,12 +7,12 @@ image encoder, a projection of its features, and the embeddings of the captions.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import numpy as np
 
 from synthdata.boxes import FloatArray
-from synthdata.config.clip import PretrainedClip
+from synthdata.config.clip import ClipModel, FittedClip, PretrainedClip
 from synthdata.config.encoder import ClipConfig
 from synthdata.errors import GenerationError
 from synthdata.features.base import ImageEncoder
@@ -53,13 +53,18 @@ class ClipScorer:
         Args:
             features: `(N, D)` of the encoder.
         """
+        logits = self.logit_scale * self.embed(features) @ self.captions.T
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        result: FloatArray = shifted / shifted.sum(axis=1, keepdims=True)
+        return result
+
+    def embed(self, features: FloatArray) -> FloatArray:
+        """Return the `(N, E)` embeddings of N crops, of length 1."""
         embedded = features
         if self.image_projection is not None:
             embedded = features @ self.image_projection[:-1] + self.image_projection[-1]
         norm = np.linalg.norm(embedded, axis=1, keepdims=True)
-        logits = self.logit_scale * embedded / np.maximum(norm, 1e-12) @ self.captions.T
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        result: FloatArray = shifted / shifted.sum(axis=1, keepdims=True)
+        result: FloatArray = embedded / np.maximum(norm, 1e-12)
         return result
 
 
@@ -114,6 +119,22 @@ def fitted_clip_metrics(model_dir: Path) -> dict[str, Any] | None:
     path = model_dir / FOLDER / _CARD
     metrics: dict[str, Any] | None = read_json(path)["metrics"] if path.is_file() else None
     return metrics
+
+
+def load_clip(model: ClipModel, model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
+    """Return the CLIP that a config names.
+
+    Raises:
+        GenerationError: As `load_fitted_clip`.
+        ConfigError: If it can't be loaded, or its packages aren't installed.
+    """
+    match model:
+        case FittedClip():
+            return load_fitted_clip(model_dir, class_names)
+        case PretrainedClip():
+            return load_pretrained_clip(model, class_names)
+        case _:
+            assert_never(model)
 
 
 def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:

@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -14,28 +14,31 @@ from synthdata.features.batches import encode_in_batches
 from synthdata.files import sha256_file
 from synthdata.samples import UInt8Array
 
-_LAYER: Final = "2048"
+Layer = Literal["2048", "logits_unbiased"]
+
+_DIMS: Final[dict[Layer, int]] = {"2048": 2048, "logits_unbiased": 1008}
 
 
 class Inception:
-    """Pooled features of the last block, 2,048 a vector.
+    """Pooled features of the last block, 2,048 a vector, or the logits of its 1,008 classes.
 
     Args:
         config: The weights.
+        layer: As torch-fidelity calls it: the logits are those of the Inception Score.
 
     Raises:
         ConfigError: If they can't be loaded, or are more than tensors.
     """
 
     name: Final = "inception-v3"
-    dim: Final = 2048
 
-    def __init__(self, config: InceptionConfig) -> None:
+    def __init__(self, config: InceptionConfig, *, layer: Layer = "2048") -> None:
+        self.dim: Final = _DIMS[layer]
         try:
             # torch-fidelity unpickles whatever it is given: code in it would run.
             torch.load(config.weights, map_location="cpu", weights_only=True)
             network: Any = FeatureExtractorInceptionV3(
-                self.name, [_LAYER], feature_extractor_weights_path=str(config.weights)
+                self.name, [layer], feature_extractor_weights_path=str(config.weights)
             )
         except (OSError, RuntimeError, pickle.UnpicklingError) as error:
             raise ConfigError(

@@ -72,6 +72,18 @@ def decide(
     return decisions
 
 
+def decide_alone(
+    section: FilterConfig, pool: DetectionDataset, scores: Mapping[str, list[ImageScore]]
+) -> dict[str, list[Decision]]:
+    """Return, by filter, what would become of the images if there were no other filter."""
+    return {
+        one.kind: decide(
+            section.model_copy(update={"filters": (one,)}), pool, {one.kind: scores[one.kind]}
+        )
+        for one in section.filters
+    }
+
+
 def _ranks(
     pool: DetectionDataset, scores: Mapping[str, list[ImageScore]]
 ) -> dict[str, npt.NDArray[np.float64]]:
@@ -106,14 +118,22 @@ def _reason(score: ImageScore, kind: str, *, below: bool) -> str:
     return f"{kind}: {score.detail}; score {score.score:.3f} {why}"
 
 
-def decisions_frame(decisions: list[Decision], *, seed: int) -> pd.DataFrame:
-    """Return a row an image: `sample_id, kept, reason, random_kept`.
+def decisions_frame(
+    decisions: list[Decision], alone: Mapping[str, list[Decision]], *, seed: int
+) -> pd.DataFrame:
+    """Return a row an image: `sample_id, kept, reason, random_kept`, and `<kind>_kept` a filter.
 
     As many are kept at random as by decision.
+
+    Args:
+        decisions: Of all filters together.
+        alone: By filter, its own.
+        seed: Of the random drop.
     """
     ids = [decision.sample_id for decision in decisions]
     at_random = random_kept(ids, num_kept=sum(d.kept for d in decisions), seed=seed)
     rows = [(d.sample_id, d.kept, d.reason, d.sample_id in at_random) for d in decisions]
-    return pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype(
+    frame = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype(
         {"kept": "bool", "random_kept": "bool"}
     )
+    return frame.assign(**{f"{kind}_kept": [d.kept for d in own] for kind, own in alone.items()})

@@ -1,4 +1,8 @@
-"""The filter stage's folder: scores, decisions and the images that any of the sets keeps."""
+"""The filter stage's folder: scores, decisions and the images that any of the sets keeps.
+
+The sets: `filtered` by all filters together, `random_drop`, its twin, and by its kind what each
+filter keeps alone.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +26,14 @@ def save_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def save_kept(pool: DetectionDataset, decisions: pd.DataFrame, out_dir: Path) -> None:
-    """Link the images that the filter or its random twin keeps, and write all tables.
+    """Link the images that any set keeps, and write all tables.
 
     Args:
         pool: The images.
-        decisions: `sample_id, kept, reason, random_kept`.
+        decisions: As `decisions_frame` returns them.
         out_dir: Becomes a data set of these images, with `decisions.parquet`.
     """
-    wanted = set(decisions.loc[decisions["kept"] | decisions["random_kept"], "sample_id"])
+    wanted = set().union(*_kept_ids(decisions).values())
     samples = []
     for sample in pool:
         if sample.sample_id in wanted:
@@ -40,8 +44,8 @@ def save_kept(pool: DetectionDataset, decisions: pd.DataFrame, out_dir: Path) ->
     save_dataset(DetectionDataset(out_dir, pool.class_names, tuple(samples)))
 
 
-def load_kept(filter_dir: Path) -> tuple[DetectionDataset, DetectionDataset]:
-    """Return the filtered set and its random twin, both with `filter_dir` as root.
+def load_kept(filter_dir: Path) -> dict[str, DetectionDataset]:
+    """Return the sets by name, each with `filter_dir` as root.
 
     Raises:
         DatasetError: If the folder isn't a finished filter stage's.
@@ -51,17 +55,19 @@ def load_kept(filter_dir: Path) -> tuple[DetectionDataset, DetectionDataset]:
             f"{filter_dir} must hold {DECISIONS}, as a finished filter stage leaves it; "
             "run stage filter first"
         )
-    decisions = pd.read_parquet(filter_dir / DECISIONS)
     dataset = load_dataset(filter_dir)
-    filtered, random_drop = (
-        replace(
-            dataset,
-            samples=tuple(
-                sample
-                for sample in dataset
-                if sample.sample_id in set(decisions.loc[decisions[column], "sample_id"])
-            ),
+    return {
+        name: replace(dataset, samples=tuple(one for one in dataset if one.sample_id in ids))
+        for name, ids in _kept_ids(pd.read_parquet(filter_dir / DECISIONS)).items()
+    }
+
+
+def _kept_ids(decisions: pd.DataFrame) -> dict[str, set[str]]:
+    names = {"kept": "filtered", "random_kept": "random_drop"}
+    return {
+        names.get(column, column.removesuffix("_kept")): set(
+            decisions.loc[decisions[column], "sample_id"]
         )
-        for column in ("kept", "random_kept")
-    )
-    return filtered, random_drop
+        for column in decisions.columns
+        if column == "kept" or column.endswith("_kept")
+    }

@@ -2,11 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, assert_never
 
-from synthdata.config.clip import ClipModel, FittedClip, PretrainedClip
 from synthdata.config.filter import (
     ClipFilterConfig,
     DetectorFilterConfig,
@@ -18,11 +16,11 @@ from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
-from synthdata.features.clip import ClipScorer, load_fitted_clip, load_pretrained_clip
+from synthdata.features.clip import load_clip
 from synthdata.features.crops import CropSettings
 from synthdata.filters.base import ImageScore, scores_frame
 from synthdata.filters.clip import score_by_clip
-from synthdata.filters.decide import decide, decisions_frame
+from synthdata.filters.decide import decide, decide_alone, decisions_frame
 from synthdata.filters.detector import score_by_detector
 from synthdata.filters.kept import SCORES, save_kept, save_table
 from synthdata.filters.manifold import score_by_manifold
@@ -52,7 +50,8 @@ def filter_pool(
         pool: The generated images.
         model_dir: The folder of stage `fit`, for the CLIP in it.
         out_dir: Gets `scores.parquet`, `decisions.parquet` and, as a data set, the images that
-            the filter or its random twin keeps; `load_kept` tells which is which.
+            the filters, one of them alone or the random twin keep; `load_kept` tells which
+            is which.
 
     Returns:
         Metrics: images in and out and by which filter they were rejected, mean scores, and
@@ -72,7 +71,7 @@ def filter_pool(
     scores, extra = _score(section, train, pool, crops, model_dir, work_dir)
     save_table(scores_frame(scores), out_dir / SCORES)
     decisions = decide(section, pool, scores)
-    frame = decisions_frame(decisions, seed=section.seed)
+    frame = decisions_frame(decisions, decide_alone(section, pool, scores), seed=section.seed)
     metrics = measure(pool, scores, decisions, frame, crops) | extra
     _check(section, metrics)
     save_kept(pool, frame, out_dir)
@@ -124,7 +123,7 @@ def _score(
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
             case ClipFilterConfig():
-                scorer = _load_clip(config.model, model_dir, pool.class_names)
+                scorer = load_clip(config.model, model_dir, pool.class_names)
                 cache = FeatureCache(work_dir / "features", scorer.encoder, scorer.crop)
                 scores[config.kind] = score_by_clip(
                     pool,
@@ -141,16 +140,6 @@ def _score(
             case _:
                 assert_never(config)
     return scores, extra
-
-
-def _load_clip(model: ClipModel, model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
-    match model:
-        case FittedClip():
-            return load_fitted_clip(model_dir, class_names)
-        case PretrainedClip():
-            return load_pretrained_clip(model, class_names)
-        case _:
-            assert_never(model)
 
 
 def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:

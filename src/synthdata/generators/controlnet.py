@@ -5,20 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
-from synthdata.config.generate import ControlNetConfig, PipelineConfig
-from synthdata.errors import GenerationError
-from synthdata.generators.pipelines import load_generator
+from synthdata.config.generate import ControlNetConfig
+from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
-from synthdata.training.card import GeneratorCard, read_card
-from synthdata.training.families import Family
-from synthdata.training.hardware import choose_hardware
+from synthdata.training.card import GeneratorCard
 
 
 class ControlNetGenerator:
@@ -38,25 +34,22 @@ class ControlNetGenerator:
         self, config: ControlNetConfig, model_dir: Path, *, class_names: Sequence[str]
     ) -> None:
         self._config = config
-        self._card, self._pipeline, self._family = load_model(
-            config, model_dir, class_names=class_names
-        )
+        self._model = load_model(config, model_dir, class_names=class_names)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
         for _, same_size in groupby(requests, key=lambda r: (r.layout.width, r.layout.height)):
-            group = list(same_size)
-            for start in range(0, len(group), self._config.batch_size):
-                yield from self._generate_batch(group[start : start + self._config.batch_size])
+            yield from self._model.in_batches(same_size, self._generate_batch)
 
     def _generate_batch(self, requests: list[GenerationRequest]) -> Iterator[GeneratedSample]:
+        model = self._model
         canvases = [
-            make_canvas(request.layout, self._config.render_scale, self._family.size_multiple)
+            make_canvas(request.layout, self._config.render_scale, model.family.size_multiple)
             for request in requests
         ]
-        output = self._pipeline(
+        output = model.pipeline(
             prompt=[request.prompt for request in requests],
-            **self._family.control_argument(draw_controls(self._card, canvases)),
+            **model.family.control_argument(draw_controls(model.card, canvases)),
             width=canvases[0].width,
             height=canvases[0].height,
             num_inference_steps=self._config.num_inference_steps,
@@ -72,31 +65,6 @@ class ControlNetGenerator:
                 image=to_layout_size(image, request.layout, self._config.render_scale),
                 annotations=request.layout.annotations,
             )
-
-
-def load_model(
-    config: PipelineConfig, model_dir: Path, *, class_names: Sequence[str]
-) -> tuple[GeneratorCard, Any, Family]:
-    """Return the card in `model_dir`, its text-to-image pipeline on its device, and its family.
-
-    Args:
-        config: Sampler and device.
-        model_dir: The folder of stage `fit`.
-        class_names: Of the data set, which must be those of the model.
-
-    Raises:
-        GenerationError: If the model can't be loaded or has other classes, or the sampler
-            doesn't suit it.
-    """
-    card = read_card(model_dir)
-    if card.class_names != tuple(class_names):
-        raise GenerationError(
-            f"the model in {model_dir} was fitted for classes {list(card.class_names)}, the data "
-            f"set has {list(class_names)}; run fit again"
-        )
-    hardware = choose_hardware(config.device)
-    pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
-    return card, pipeline, family
 
 
 def draw_controls(card: GeneratorCard, canvases: Sequence[Layout]) -> torch.Tensor:

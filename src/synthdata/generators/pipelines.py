@@ -56,14 +56,14 @@ def load_generator(
     Args:
         card: Says what the model consists of.
         model_dir: The folder of the card.
-        hardware: The device.
+        hardware: The device, and the number format: of all weights on a GPU; on a CPU, of the
+            products in the denoiser and its ControlNet.
         sampler: `own` keeps the pipeline's; see `ControlNetConfig`.
 
     Raises:
         GenerationError: If a part can't be loaded, or the sampler doesn't suit the family.
         ConfigError: If the base or its ControlNet is of an unknown kind.
     """
-    # On a CPU float32 always: bfloat16 would make an image depend on the batch size.
     dtype = hardware.dtype if hardware.device.type == "cuda" else torch.float32
     load = _load_embedded if card.kind == "embedded" else _load_pretrained
     pipeline, family = load(card, model_dir, dtype)
@@ -76,8 +76,13 @@ def load_generator(
         kind = getattr(diffusers, _SAMPLERS[sampler])
         pipeline.scheduler = kind.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
-    for part in (getattr(pipeline, family.denoiser), pipeline.vae, pipeline.controlnet):
+    denoisers = (getattr(pipeline, family.denoiser), pipeline.controlnet)
+    for part in (*denoisers, pipeline.vae):
         part.to(memory_format=torch.channels_last)
+    if hardware.dtype != dtype:
+        # The decoder stays in float32: bfloat16 has as many steps as pixels have grey levels.
+        for part in denoisers:
+            part.forward = torch.autocast(hardware.device.type, dtype=hardware.dtype)(part.forward)
     return pipeline.to(hardware.device), family
 
 

@@ -8,7 +8,7 @@ diffusers' inpainting pipelines do that; what they return is blended with the re
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,8 @@ from synthdata.boxes import FloatArray
 from synthdata.conditioning import prompt_for
 from synthdata.config.generate import RepaintConfig
 from synthdata.errors import GenerationError
-from synthdata.generators.controlnet import (
-    draw_controls,
-    load_model,
-    make_canvas,
-    to_layout_size,
-)
+from synthdata.generators.controlnet import draw_controls, make_canvas, to_layout_size
+from synthdata.generators.model import load_model
 from synthdata.generators.opacity import blend
 from synthdata.generators.real_images import read_pixels
 from synthdata.generators.tasks import Task, pipeline_for
@@ -86,10 +82,10 @@ class Repainter:
                 f"{task} starts from real train images, there is none; check prepare"
             )
         self._config = config
-        self._card, pipeline, self._family = load_model(
-            config, model_dir, class_names=train.class_names
+        self._model = load_model(config, model_dir, class_names=train.class_names)
+        self._pipeline = pipeline_for(
+            task, self._model.pipeline, embedded=self._model.card.kind == "embedded"
         )
-        self._pipeline = pipeline_for(task, pipeline, embedded=self._card.kind == "embedded")
 
     def paint(self, scenes: Iterable[Scene]) -> Iterator[GeneratedSample]:
         """Yield an image a scene, in order, labelled with what it was to show.
@@ -97,15 +93,13 @@ class Repainter:
         Its request has the layout and the prompt that were shown.
         """
         for _, same_size in groupby(scenes, key=lambda scene: scene.pixels.shape):
-            while batch := list(islice(same_size, self._config.batch_size)):
-                yield from self._paint_batch(batch)
+            yield from self._model.in_batches(same_size, self._paint_batch)
 
     def _paint_batch(self, scenes: list[Scene]) -> Iterator[GeneratedSample]:
-        scale = self._config.render_scale
-        multiple = self._family.size_multiple
-        canvases = [make_canvas(scene.layout, scale, multiple) for scene in scenes]
+        card, family, scale = self._model.card, self._model.family, self._config.render_scale
+        canvases = [make_canvas(scene.layout, scale, family.size_multiple) for scene in scenes]
         # Whatever text-to-image calls it, these pipelines call it `control_image`.
-        (control,) = self._family.control_argument(draw_controls(self._card, canvases)).values()
+        (control,) = family.control_argument(draw_controls(card, canvases)).values()
         images = np.stack([scene.pixels for scene in scenes]).astype(np.float32) / 255
         masks = {}
         if scenes[0].opacity is not None:
@@ -115,8 +109,7 @@ class Repainter:
                 self._pipeline.vae_scale_factor,
             )
         prompts = [
-            prompt_for(scene.layout, self._card.class_names, self._card.prompt_template)
-            for scene in scenes
+            prompt_for(scene.layout, card.class_names, card.prompt_template) for scene in scenes
         ]
         output = self._pipeline(
             prompt=prompts,

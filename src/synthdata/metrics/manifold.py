@@ -5,11 +5,11 @@ Models" (Kynkäänniemi et al. 2019); density and coverage after "Reliable Fidel
 Diversity Metrics for Generative Models" (Naeem et al. 2020). A manifold is the union of balls
 around a set's points that reach to each point's k-th nearest neighbour in the set.
 
-All four depend on the number of points and on k: compare only sets of the same size.
-Everything is computed in float64 and in blocks, so that memory stays bounded.
+All four depend on the number of points and on k: compare only sets of the same size. A point on
+a ball's border is inside; the prdc package leaves it out. Float64 distances decide, and memory
+beside the features stays bounded, whatever the sets' sizes.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from synthdata.boxes import FloatArray
+from synthdata.metrics.arrays import check_features
+from synthdata.metrics.neighbors import kth_neighbor_distances, smallest_ratios
+from synthdata.metrics.pair_distances import Float64Array, PairDistances
 
-Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-_BLOCK_ENTRIES: Final = 4_000_000  # 32 MB of distances at once
-# A point on a ball's border is inside; this absorbs the rounding of the matrix product.
-_TOLERANCE: Final = 1 + 1e-9
+_MAX_FEATURE: Final = 1e38  # the difference of two is finite in float32
+_MAX_REALISM: Final = 1e12  # of a copy of a ball's centre
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class Membership:
     Attributes:
         inside: `(M,)` whether it is in any ball; the mean is precision.
         realism: `(M,)` largest ratio of a ball's radius to the point's distance from its
-            centre, over the smaller half of the balls (Kynkäänniemi et al. 2019, section 5);
-            at least 1 means inside one of these.
+            centre, over the smaller half of the balls (Kynkäänniemi et al. 2019, section 5),
+            capped at 1e12; at least 1 means inside one of these, up to rounding.
     """
 
     inside: BoolArray
-    realism: Float64Array
+    realism: FloatArray
 
 
 def manifold_scores(
@@ -70,24 +71,26 @@ def manifold_scores(
 
     Raises:
         ValueError: If a set has not more than k points, the widths differ, or a value isn't
-            finite.
+            finite or is beyond 1e38.
     """
-    real, generated = _prepared(features_real, features_generated)
-    radii_real = _squared_radii(real, num_neighbors, name="features_real")
-    radii_generated = _squared_radii(generated, num_neighbors, name="features_generated")
-    num_inside = num_balls = 0
-    covered = np.zeros(len(real), dtype=bool)
-    recalled = np.zeros(len(real), dtype=bool)
-    for rows, distances in _blocks(generated, real):
-        in_real_ball = distances <= radii_real
-        num_inside += int(in_real_ball.any(axis=1).sum())
-        num_balls += int(in_real_ball.sum())
-        covered |= in_real_ball.any(axis=0)
-        recalled |= (distances <= radii_generated[rows, None]).any(axis=0)
+    _check(features_real, features_generated)
+    radii_real = _squared_radii(features_real, num_neighbors, name="features_real")
+    radii_generated = _squared_radii(features_generated, num_neighbors, name="features_generated")
+    num_balls = 0
+    inside = np.zeros(len(features_generated), dtype=bool)
+    covered, recalled = (np.zeros(len(features_real), dtype=bool) for _ in range(2))
+    pairs = PairDistances(features_generated, features_real)
+    for block in pairs.blocks():
+        generated, real = pairs.within(block, radii_real[None, block.columns])
+        num_balls += len(real)
+        inside[generated] = True
+        covered[real] = True
+        _, real = pairs.within(block, radii_generated[block.rows, None])
+        recalled[real] = True
     return ManifoldScores(
-        precision=num_inside / len(generated),
+        precision=float(inside.mean()),
         recall=float(recalled.mean()),
-        density=num_balls / (num_neighbors * len(generated)),
+        density=num_balls / (num_neighbors * len(features_generated)),
         coverage=float(covered.mean()),
     )
 
@@ -107,16 +110,17 @@ def manifold_membership(
     Raises:
         ValueError: As for `manifold_scores`, of the reference.
     """
-    reference, query = _prepared(features_reference, features_query)
-    radii = _squared_radii(reference, num_neighbors, name="features_reference")
-    small = radii <= np.median(radii)
-    inside = np.zeros(len(query), dtype=bool)
-    realism = np.zeros(len(query))
-    for rows, distances in _blocks(query, reference):
-        inside[rows] = (distances <= radii).any(axis=1)
-        ratio = radii[small] / np.maximum(distances[:, small], 1e-24)
-        realism[rows] = np.sqrt(ratio.max(axis=1))
-    return Membership(inside=inside, realism=realism)
+    _check(features_reference, features_query)
+    radii = _squared_radii(features_reference, num_neighbors, name="features_reference")
+    inside = np.zeros(len(features_query), dtype=bool)
+    pairs = PairDistances(features_query, features_reference)
+    for block in pairs.blocks():
+        query, _ = pairs.within(block, radii[None, block.columns])
+        inside[query] = True
+    small = (radii <= np.median(radii)) & (radii > 0)
+    ratios = smallest_ratios(features_query, features_reference[small], radii[small])
+    realism = 1 / np.sqrt(np.maximum(ratios, _MAX_REALISM**-2))
+    return Membership(inside=inside, realism=realism.astype(np.float32))
 
 
 def covered_points(
@@ -129,65 +133,43 @@ def covered_points(
     Raises:
         ValueError: As for `manifold_scores`, of the real set.
     """
-    real, generated = _prepared(features_real, features_generated)
-    radii = _squared_radii(real, num_neighbors, name="features_real")
-    covered = np.zeros(len(real), dtype=bool)
-    for _, distances in _blocks(generated, real):
-        covered |= (distances <= radii).any(axis=0)
+    _check(features_real, features_generated)
+    radii = _squared_radii(features_real, num_neighbors, name="features_real")
+    covered = np.zeros(len(features_real), dtype=bool)
+    pairs = PairDistances(features_generated, features_real)
+    for block in pairs.blocks():
+        _, real = pairs.within(block, radii[None, block.columns])
+        covered[real] = True
     return covered
 
 
-def nearest_distances(
-    *, features_query: FloatArray, features_reference: FloatArray
-) -> Float64Array:
+def nearest_distances(*, features_query: FloatArray, features_reference: FloatArray) -> FloatArray:
     """Return each of M query points' distance to the nearest of N reference points, `(M,)`.
 
     Raises:
-        ValueError: If widths differ, a value isn't finite, or there is no reference point.
+        ValueError: If widths differ, a value isn't finite or is beyond 1e38, or there is no
+            reference point.
     """
-    reference, query = _prepared(features_reference, features_query)
-    nearest = [distances.min(axis=1) for _, distances in _blocks(query, reference)]
-    result: Float64Array = np.sqrt(np.concatenate([np.zeros(0), *nearest]))
-    return result
+    _check(features_reference, features_query)
+    ones = np.ones(len(features_reference))
+    nearest = np.sqrt(smallest_ratios(features_query, features_reference, ones))
+    return nearest.astype(np.float32)
 
 
-def _prepared(reference: FloatArray, query: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Return both in float64, moved to the reference's mean: less cancellation."""
-    if reference.ndim != 2 or query.ndim != 2 or reference.shape[1] != query.shape[1]:
-        raise ValueError(
-            "features must be (N, D) and (M, D) of one width, "
-            f"got {reference.shape} and {query.shape}"
-        )
-    if not (np.isfinite(reference).all() and np.isfinite(query).all()):
-        raise ValueError("features must be finite, got NaN or infinity")
+def _check(reference: FloatArray, query: FloatArray) -> None:
+    check_features(reference, query)
     if len(reference) == 0:
         raise ValueError(f"a manifold needs points, got features of shape {reference.shape}")
-    mean = reference.mean(axis=0, dtype=np.float64)
-    return reference - mean, query - mean
+    largest = max(max(one.max(initial=0), -one.min(initial=0)) for one in (reference, query))
+    if largest > _MAX_FEATURE:
+        raise ValueError(f"features must be at most {_MAX_FEATURE}, got {largest}")
 
 
-def _squared_radii(points: Float64Array, num_neighbors: int, *, name: str) -> Float64Array:
+def _squared_radii(points: FloatArray, num_neighbors: int, *, name: str) -> Float64Array:
     """Return each point's squared distance to its k-th nearest other one, `(N,)`."""
     if not 1 <= num_neighbors < len(points):
         raise ValueError(
             f"num_neighbors must be at least 1 and less than the number of {name}, "
             f"got {num_neighbors} for {len(points)}; lower it, or give more"
         )
-    radii = np.empty(len(points))
-    for rows, distances in _blocks(points, points):
-        index = np.arange(rows.start, rows.stop)
-        distances[np.arange(len(index)), index] = np.inf
-        radii[rows] = np.partition(distances, num_neighbors - 1, axis=1)[:, num_neighbors - 1]
-    radii *= _TOLERANCE
-    return radii
-
-
-def _blocks(rows: Float64Array, columns: Float64Array) -> Iterator[tuple[slice, Float64Array]]:
-    """Yield the squared distances of a few rows at a time from all columns."""
-    step = max(1, _BLOCK_ENTRIES // len(columns))
-    columns_squared = np.einsum("nd,nd->n", columns, columns)
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        squared = np.einsum("nd,nd->n", part, part)[:, None] + columns_squared
-        distances = np.maximum(squared - 2 * part @ columns.T, 0)
-        yield slice(start, start + len(part)), distances
+    return kth_neighbor_distances(points, num_neighbors)

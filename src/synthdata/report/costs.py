@@ -43,7 +43,7 @@ def image_seconds(run: Run, arm: str) -> float | None:
     if not arm.startswith("synthetic"):
         return None
     stages: list[StageName] = ["fit", "layout"]
-    if arm == "synthetic_filtered":
+    if arm not in ("synthetic", "synthetic_random_drop"):
         stages.append("filter")
     once = sum(_mean(stage_seconds(folder) for folder in run.computed(stage)) for stage in stages)
     return round(once + (_pool_seconds(run, "synthetic") or 0.0), 3)

@@ -12,7 +12,8 @@ from synthdata.report.run import Run
 from synthdata.report.wording import arm_title
 
 _INKS = ("real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
-         "oracle", "real_rfs")  # fmt: skip
+         "oracle", "real_rfs", "synthetic_manifold", "synthetic_clip", "synthetic_detector",
+         "synthetic_memorisation")  # fmt: skip
 
 
 def ink(arm: str) -> int:

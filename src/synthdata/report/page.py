@@ -11,6 +11,7 @@ from synthdata import __version__
 from synthdata.config import STAGES
 from synthdata.config.report import ReportConfig
 from synthdata.report import figures, numerals, tables, wording
+from synthdata.report.fidelity import fidelity_tables
 from synthdata.report.gallery import build_gallery
 from synthdata.report.run import Run
 
@@ -121,6 +122,7 @@ def _run_context(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "data_problems": tables.data_problems(run.first("prepare")),
         "histograms": figures.filter_histograms(run),
         "score": run.first("score").metrics,
+        "fidelity": fidelity_tables(run.first("score").metrics["fidelity"]),
         "filter_table": tables.filter_table(run.first("filter"), class_names),
         "generator_curves": figures.generator_curves(run),
         "detector_curves": figures.detector_curves(run, list(metrics["arms"])),

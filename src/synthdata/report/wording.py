@@ -14,6 +14,10 @@ ARM_TITLES: Mapping[str, str] = {
     "synthetic": "Synthetic",
     "synthetic_filtered": "Synthetic, filtered",
     "synthetic_random_drop": "Synthetic, random drop",
+    **{
+        f"synthetic_{kind}": f"Synthetic, filter {kind} alone"
+        for kind in ("manifold", "clip", "detector", "memorisation")
+    },
     "oracle": "Oracle (more real images)",
 }
 VERDICT_TITLES: Mapping[str, str] = {

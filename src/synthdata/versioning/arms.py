@@ -51,7 +51,7 @@ def build_arm(
     section: VersionConfig,
     *,
     prepared: DetectionDataset,
-    pools: Mapping[ArmName, DetectionDataset],
+    pools: Mapping[str, DetectionDataset],
 ) -> Arm:
     """Return an arm's images and training list.
 

@@ -20,6 +20,10 @@ _LICENCES = {
     "bccd": "BCCD, MIT",
 }
 _FILTER_OF_ARM = {
+    **{
+        f"synthetic_{kind}": f"the choice of the filter stage's {kind} filter alone"
+        for kind in ("manifold", "clip", "detector", "memorisation")
+    },
     "synthetic_filtered": "the filter stage's choice",
     "synthetic_random_drop": "as many images dropped at random as the filter stage drops",
 }

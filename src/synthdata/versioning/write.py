@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from synthdata.config.version import ArmName, VersionConfig
+from synthdata.config.version import VersionConfig
 from synthdata.errors import VersioningError
 from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
 from synthdata.formats.yolo import label_text
@@ -32,13 +32,11 @@ _EVALUATION_SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
 logger = logging.getLogger(__name__)
 
 
-def write_versions(  # noqa: PLR0913  # each data set has its own part
+def write_versions(
     section: VersionConfig,
     *,
     prepared: DetectionDataset,
-    generated: DetectionDataset,
-    filtered: DetectionDataset,
-    random_drop: DetectionDataset,
+    pools: Mapping[str, DetectionDataset],
     out_dir: Path,
     provenance: Provenance | None = None,
 ) -> dict[str, Any]:
@@ -50,9 +48,7 @@ def write_versions(  # noqa: PLR0913  # each data set has its own part
     Args:
         section: The arms, their list length and share of extra images.
         prepared: Real data, all splits.
-        generated: Images of every generator; `generator` names the pool.
-        filtered: What the filter kept of the synthetic pool.
-        random_drop: As many, kept at random.
+        pools: Extra images of each arm that has any; those of other arms are left alone.
         out_dir: The stage's folder.
         provenance: For the data cards.
 
@@ -62,12 +58,6 @@ def write_versions(  # noqa: PLR0913  # each data set has its own part
     Raises:
         VersioningError: If an arm has no images, or two images of one arm share an id.
     """
-    pools: dict[ArmName, DetectionDataset] = {
-        "copy_paste": generated.where(generator="copy_paste"),
-        "synthetic": generated.where(generator="synthetic"),
-        "synthetic_filtered": filtered,
-        "synthetic_random_drop": random_drop,
-    }
     _remove_leftovers(out_dir)
     evaluation = {name: _write_split(prepared, name, out_dir) for name in _EVALUATION_SPLITS}
     cards = {}

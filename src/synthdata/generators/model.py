@@ -1,0 +1,84 @@
+"""The model that stage `fit` left, ready to sample: on its device, in its number format."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import torch
+
+from synthdata.config.generate import PipelineConfig
+from synthdata.errors import GenerationError
+from synthdata.generators.pipelines import load_generator
+from synthdata.training.card import GeneratorCard, read_card
+from synthdata.training.families import Family
+from synthdata.training.hardware import Hardware, choose_hardware, with_precision
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Images at once on a CPU in bfloat16, whatever `batch_size` is: see `LayoutModel.in_batches`.
+_CPU_BATCH: Final = 8
+
+
+@dataclass(frozen=True)
+class LayoutModel:
+    """A text-to-image pipeline that shows layouts.
+
+    Attributes:
+        card: What `fit` says of it.
+        pipeline: On its device.
+        family: How to call it.
+        hardware: Device and number format.
+        batch_size: Images at once.
+    """
+
+    card: GeneratorCard
+    pipeline: Any
+    family: Family
+    hardware: Hardware
+    batch_size: int
+
+    def in_batches(
+        self, items: Iterable[Item], run: Callable[[list[Item]], Iterable[Result]]
+    ) -> Iterator[Result]:
+        """Yield what `run` makes of the items, in order.
+
+        In a half precision a product's rounding depends on the shape of the batch, and 16
+        denoising steps make that visible. All batches therefore have one shape there, the last
+        one filled up with copies; on a CPU a fixed one, so that no setting changes an image. (On
+        a GPU the memory limits it: there an image depends on `batch_size`, by rounding.)
+        """
+        remaining = iter(items)
+        half = self.hardware.dtype != torch.float32
+        size = _CPU_BATCH if half and self.hardware.device.type == "cpu" else self.batch_size
+        while batch := list(islice(remaining, size)):
+            missing = size - len(batch) if half else 0
+            yield from islice(run(batch + batch[-1:] * missing), len(batch))
+
+
+def load_model(
+    config: PipelineConfig, model_dir: Path, *, class_names: Sequence[str]
+) -> LayoutModel:
+    """Return the model in `model_dir`.
+
+    Args:
+        config: Sampler, device and number format.
+        model_dir: The folder of stage `fit`.
+        class_names: Of the data set, which must be those of the model.
+
+    Raises:
+        GenerationError: If the model can't be loaded or has other classes, or the sampler
+            doesn't suit it.
+        ConfigError: If the device or the number format isn't to be had here.
+    """
+    card = read_card(model_dir)
+    if card.class_names != tuple(class_names):
+        raise GenerationError(
+            f"the model in {model_dir} was fitted for classes {list(card.class_names)}, the data "
+            f"set has {list(class_names)}; run fit again"
+        )
+    hardware = with_precision(choose_hardware(config.device), config.mixed_precision)
+    pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
+    return LayoutModel(card, pipeline, family, hardware, config.batch_size)

@@ -1,0 +1,208 @@
+"""A metric's value at matched sample size, its interval, and what real data give against itself.
+
+Both sets are cut at random to as many independent units and as many items. Then half-samples are
+drawn again and again, without replacement: the metric is computed between half of the real items
+and half of the generated ones, and between that half of the real items and another one. The mean
+of the first is the value, their percentiles are the interval, and the mean of the second is the
+reference that no generator can be expected to beat. All are at the same sample size, on which
+FID, Inception Score and neighbour metrics depend.
+
+Why not the bootstrap: drawn with replacement, an item meets its own copy at distance 0, which
+shifts MMD, FID and neighbour metrics away from what independent items give. Subsampling without
+replacement has no copies (Politis and Romano, "Large Sample Confidence Regions Based on
+Subsamples under Minimal Assumptions", 1994). Why half, and unscaled: the mean over all
+half-samples is a U-statistic whose kernel is the metric on a half-sample, and the variance of
+such a mean is at most half of the kernel's (Hoeffding, "A Class of Statistics with Asymptotically
+Normal Distribution", 1948). What is left, the spread of half-samples of one data set
+that the interval is made of, is then on average at least the variance of the value: equal to it
+for metrics that are near to linear in the data, larger where the sets hardly differ.
+
+The interval is therefore of the metric's expected value at this sample size, over new real and
+generated items. It doesn't tell how far that is from the value on endless data: FID and neighbour
+metrics depend on the sample size, and crops of one image are alike, which raises KID and CMMD. The
+real halves show the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from synthdata.samples import IntArray
+
+# Of fewer, a half has less than ten, and the tails of the spread of halves mean little.
+MIN_UNITS: Final = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """N measured things, and which of them stand or fall together.
+
+    Attributes:
+        values: `(N, ...)` an entry an item: its vector, score, or boxes.
+        unit: `(N,)` what was drawn independently: for crops, the image that each is from, since
+            crops of one image are alike.
+    """
+
+    values: npt.NDArray[Any]
+    unit: IntArray
+
+    def __post_init__(self) -> None:
+        if self.unit.shape != (len(self.values),):
+            raise ValueError(
+                f"items need a unit each, got {len(self.values)} values and units of shape "
+                f"{self.unit.shape}"
+            )
+
+    @classmethod
+    def independent(cls, values: npt.NDArray[Any]) -> "Items":
+        """Return items that are units themselves."""
+        return cls(values, np.arange(len(values)))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, index: IntArray | npt.NDArray[np.bool_]) -> "Items":
+        """Return the items at `index` (places or a mask)."""
+        return Items(self.values[index], self.unit[index])
+
+    def unit_sizes(self) -> IntArray:
+        """Return the number of items of each unit."""
+        return np.unique(self.unit, return_counts=True)[1]
+
+    def unit_ranks(self, rng: np.random.Generator) -> IntArray:
+        """Return each item's unit as its place in a random order of the units, `(N,)`."""
+        names, place = np.unique(self.unit, return_inverse=True)
+        return rng.permutation(len(names))[place]
+
+    def shuffled(self, rng: np.random.Generator) -> "Items":
+        """Return the items in random order, those of a unit side by side."""
+        return self.take(np.lexsort((rng.random(len(self)), self.unit_ranks(rng))))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric and the sample size that it needs.
+
+    Attributes:
+        names: Of its values.
+        compute: From the values of as many real and generated items, its values in the order
+            of the names; None where one is undefined.
+        minimum: Items of each set below which it means nothing.
+        because: Why, as the end of a sentence.
+    """
+
+    names: tuple[str, ...]
+    compute: Callable[[npt.NDArray[Any], npt.NDArray[Any]], Sequence[float | None]]
+    minimum: int = 1
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How half-samples are drawn.
+
+    Attributes:
+        seed: Of the choice that cuts the sets to one size, and of the halves. All measures of
+            the same items see the same halves.
+        num_draws: How many halves; of fewer than 39 a 95 % interval ends at the extremes.
+        confidence: Of the interval.
+    """
+
+    seed: int
+    num_draws: int = 200
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with its interval and its reference, or why there is none.
+
+    Attributes:
+        value: Between real and generated items, the mean over half-samples.
+        low: Lower end of the interval.
+        high: Upper end.
+        halves: The same between two real halves: the ideal, at this sample size.
+        num: Items of each set in a half-sample.
+        reason: Why there is no value; empty where there is one.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    halves: float | None
+    num: int
+    reason: str = ""
+
+
+def estimate(
+    measure: Measure, *, real: Items, generated: Items, resampling: Resampling
+) -> dict[str, Estimate]:
+    """Return a measure's values by name.
+
+    Args:
+        measure: What to compute.
+        real: Real items.
+        generated: Generated ones.
+        resampling: How half-samples are drawn.
+
+    Raises:
+        ValueError: If the measure can't use the items' values, NaN for instance.
+    """
+    rng = np.random.default_rng(resampling.seed)
+    real, generated = _matched(real, generated, rng)
+    # The first and the last items are so far apart that no unit is in both.
+    num = (len(real) + 1 - int(real.unit_sizes().max(initial=1))) // 2
+    reason = _too_small(measure, real, generated, num)
+    if reason:
+        return {name: Estimate(None, None, None, None, num, reason) for name in measure.names}
+    drawn, between = [], []
+    for _ in range(resampling.num_draws):
+        half = real.shuffled(rng).values
+        drawn.append(measure.compute(half[:num], generated.shuffled(rng).values[:num]))
+        between.append(measure.compute(half[:num], half[-num:]))
+    columns = zip(
+        measure.names,
+        np.array(drawn, dtype=np.float64).T,  # None becomes NaN
+        np.array(between, dtype=np.float64).T,
+        strict=True,
+    )
+    return {name: _summary(a, b, num, resampling.confidence) for name, a, b in columns}
+
+
+def _matched(real: Items, generated: Items, rng: np.random.Generator) -> tuple[Items, Items]:
+    """Cut both at random to as many units, and then to as many items."""
+    units = min(len(one.unit_sizes()) for one in (real, generated))
+    a, b = (one.take(one.unit_ranks(rng) < units) for one in (real, generated))
+    size = min(len(a), len(b))
+    return a.take(rng.permutation(len(a))[:size]), b.take(rng.permutation(len(b))[:size])
+
+
+def _too_small(measure: Measure, real: Items, generated: Items, num: int) -> str:
+    """Return why there are too few items, or nothing."""
+    units = min(len(one.unit_sizes()) for one in (real, generated))
+    if units < MIN_UNITS:
+        return (
+            f"{MIN_UNITS} independent items of each set are needed at one size, there are {units}"
+        )
+    if num < measure.minimum:
+        return (
+            f"{measure.minimum} items of each set are needed in a half-sample, there are {num}: "
+            f"{measure.because}"
+        )
+    return ""
+
+
+def _summary(
+    drawn: npt.NDArray[np.float64], between: npt.NDArray[np.float64], num: int, confidence: float
+) -> Estimate:
+    num_undefined = int(np.isnan(drawn + between).sum())
+    if num_undefined:
+        reason = f"too rare to be measured: in {num_undefined} of {len(drawn)} half-samples none"
+        return Estimate(None, None, None, None, num, reason)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    # NumPy's default takes percentiles of few draws too near to the middle.
+    low, high = np.quantile(drawn, tails, method="weibull")
+    return Estimate(float(drawn.mean()), float(low), float(high), float(between.mean()), num)
