@@ -5,7 +5,7 @@ from filters.scoring import pool_of, scores_of
 from synthdata.config.filter import FilterConfig
 from synthdata.filters.base import scores_frame
 from synthdata.filters.decide import decide, decide_alone, decisions_frame
-from synthdata.filters.random import random_kept
+from synthdata.filters.random import random_order
 
 DETECTOR = {"kind": "detector", "detector": {"kind": "ultralytics"}}
 
@@ -91,12 +91,15 @@ def test_the_order_of_the_pool_does_not_matter() -> None:
 def test_the_random_twin_drops_as_many() -> None:
     pool = pool_of(*([0] for _ in range(40)))
     decisions = decide(config(), pool, {"manifold": scores_of(*np.linspace(0, 1, 40))})
-    frame = decisions_frame(decisions, {}, seed=0)
+    frame = decisions_frame(config(), pool, decisions, {})
     assert list(frame.columns) == ["sample_id", "kept", "reason", "random_kept"]
     assert frame["kept"].sum() == frame["random_kept"].sum() == 20
     both = (frame["kept"] & frame["random_kept"]).sum()
+    other = config().model_copy(update={"seed": 1})
     assert 4 < both < 16
-    assert not frame["random_kept"].equals(decisions_frame(decisions, {}, seed=1)["random_kept"])
+    assert not frame["random_kept"].equals(
+        decisions_frame(other, pool, decisions, {})["random_kept"]
+    )
 
 
 def test_a_filter_alone_keeps_what_it_ranks_highest() -> None:
@@ -105,7 +108,7 @@ def test_a_filter_alone_keeps_what_it_ranks_highest() -> None:
     section = config(both=True, weight=0.01)
 
     alone = decide_alone(section, pool, scores)
-    frame = decisions_frame(decide(section, pool, scores), alone, seed=0)
+    frame = decisions_frame(section, pool, decide(section, pool, scores), alone)
 
     assert frame["manifold_kept"].tolist() == [True, True, False, False]
     assert frame["detector_kept"].tolist() == [False, False, True, True]
@@ -114,9 +117,23 @@ def test_a_filter_alone_keeps_what_it_ranks_highest() -> None:
 
 def test_random_choice_knows_no_order() -> None:
     ids = [f"s{i}" for i in range(30)]
-    assert random_kept(ids, num_kept=9, seed=3) == random_kept(ids[::-1], num_kept=9, seed=3)
-    assert len(random_kept(ids, num_kept=9, seed=3)) == 9
-    assert random_kept(ids, num_kept=0, seed=3) == set()
+    assert random_order(ids, seed=3) == random_order(ids[::-1], seed=3)
+    assert sorted(random_order(ids, seed=3)) == sorted(ids)
+    assert random_order(ids, seed=3) != random_order(ids, seed=4)
+
+
+def test_classes_are_balanced_on_request() -> None:
+    pool = pool_of([0, 0, 0], [0, 0], [0], [1], [1, 2], [])
+    scores = {"manifold": scores_of(0.9, 0.8, 0.7, 0.2, 0.1, 0.99)}
+    section = config().model_copy(update={"balance_classes": True})
+
+    decisions = decide(section, pool, scores)
+
+    assert [d.sample_id for d in decisions if d.kept] == ["s00", "s03", "s04"]
+    twin = decisions_frame(section, pool, decisions, {})["random_kept"]
+    assert twin.sum() == 3
+    assert twin[3] or twin[4], "the twin is balanced too"
+    assert all(d.kept for d in decide(everything, pool, scores)), "images without objects, last"
 
 
 def test_scores_table() -> None:

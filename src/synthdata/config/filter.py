@@ -110,6 +110,8 @@ class FilterConfig(StageSection):
         filters: Each writes a score an image; images are ranked, among those that promise
             the same classes, by the weighted mean rank. A kind occurs once.
         keep_fraction: Share of the pool that is kept; the rest is rejected with a reason.
+        balance_classes: Whether the kept images, and the random drop's, have about as many
+            objects of each class, as far as the pool has them.
         min_coverage: The kept set must cover at least this share of the real crops' manifold
             that the whole pool covers; else the stage stops and says so.
     """
@@ -117,6 +119,7 @@ class FilterConfig(StageSection):
     pool: str = "synthetic"
     filters: Annotated[tuple[FilterKind, ...], Field(min_length=1)]
     keep_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
+    balance_classes: bool = False
     min_coverage: Fraction = 0.5
 
     @field_validator("filters")

@@ -2,7 +2,8 @@
 
 Ranks are among images that promise the same classes, so that a class which is hard to make,
 or which the judge can't see, isn't filtered away as a whole. The best are kept, over all
-ranks; an image below a filter's `min_score` never is, and nothing is kept in its place.
+ranks, or those of each class in turn where classes are to be balanced; an image below a
+filter's `min_score` never is, and nothing is kept in its place.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synthdata.config.filter import FilterConfig
+from synthdata.filters.balance import take
 from synthdata.filters.base import ImageScore
-from synthdata.filters.random import random_kept
-from synthdata.samples import DetectionDataset
+from synthdata.filters.random import random_order
+from synthdata.samples import DetectionDataset, IntArray
 
 DECISION_COLUMNS: Final = ("sample_id", "kept", "reason", "random_kept")
 
@@ -61,7 +63,9 @@ def decide(
     ids = np.array([sample.sample_id for sample in pool], dtype=object)
     # Ties are broken by id, so that the pool's order never matters.
     best_first = sorted(range(len(pool)), key=lambda i: (-mean_rank[i], ids[i]))
-    kept = [i for i in best_first if i not in failed][:num_kept]
+    kept = take(
+        [i for i in best_first if i not in failed], num_kept, objects=_objects(section, pool)
+    )
     decisions = [Decision(str(sample_id), "", "") for sample_id in ids]
     for index in set(range(len(pool))) - set(kept):
         lowest = min(ranks, key=lambda kind: ranks[kind][index])
@@ -99,6 +103,15 @@ def _ranks(
     return result
 
 
+def _objects(section: FilterConfig, pool: DetectionDataset) -> IntArray | None:
+    """Return each image's objects by class, `(N, K)`, where they are to be balanced."""
+    if not section.balance_classes:
+        return None
+    num_classes = len(pool.class_names)
+    counts = [sample.annotations.counts(num_classes) for sample in pool]
+    return np.array(counts, np.int64).reshape(len(pool), num_classes)
+
+
 def _below_minimum(
     section: FilterConfig, scores: Mapping[str, list[ImageScore]]
 ) -> list[tuple[str, int]]:
@@ -119,20 +132,29 @@ def _reason(score: ImageScore, kind: str, *, below: bool) -> str:
 
 
 def decisions_frame(
-    decisions: list[Decision], alone: Mapping[str, list[Decision]], *, seed: int
+    section: FilterConfig,
+    pool: DetectionDataset,
+    decisions: list[Decision],
+    alone: Mapping[str, list[Decision]],
 ) -> pd.DataFrame:
     """Return a row an image: `sample_id, kept, reason, random_kept`, and `<kind>_kept` a filter.
 
-    As many are kept at random as by decision.
+    As many are kept at random as by decision, and balanced as they are.
 
     Args:
-        decisions: Of all filters together.
+        section: Seed of the random drop, and whether classes are balanced.
+        pool: The images.
+        decisions: Of all filters together, in the pool's order.
         alone: By filter, its own.
-        seed: Of the random drop.
     """
-    ids = [decision.sample_id for decision in decisions]
-    at_random = random_kept(ids, num_kept=sum(d.kept for d in decisions), seed=seed)
-    rows = [(d.sample_id, d.kept, d.reason, d.sample_id in at_random) for d in decisions]
+    place = {decision.sample_id: index for index, decision in enumerate(decisions)}
+    at_random = take(
+        [place[sample_id] for sample_id in random_order(place, seed=section.seed)],
+        sum(decision.kept for decision in decisions),
+        objects=_objects(section, pool),
+    )
+    chosen = set(at_random)
+    rows = [(d.sample_id, d.kept, d.reason, i in chosen) for i, d in enumerate(decisions)]
     frame = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype(
         {"kept": "bool", "random_kept": "bool"}
     )

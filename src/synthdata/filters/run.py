@@ -71,7 +71,7 @@ def filter_pool(
     scores, extra = _score(section, train, pool, crops, model_dir, work_dir)
     save_table(scores_frame(scores), out_dir / SCORES)
     decisions = decide(section, pool, scores)
-    frame = decisions_frame(decisions, decide_alone(section, pool, scores), seed=section.seed)
+    frame = decisions_frame(section, pool, decisions, decide_alone(section, pool, scores))
     metrics = measure(pool, scores, decisions, frame, crops) | extra
     _check(section, metrics)
     save_kept(pool, frame, out_dir)
