@@ -133,6 +133,7 @@ def test_classes_are_balanced_on_request() -> None:
     twin = decisions_frame(section, pool, decisions, {})["random_kept"]
     assert twin.sum() == 3
     assert twin[3] or twin[4], "the twin is balanced too"
+    everything = section.model_copy(update={"keep_fraction": 1.0})
     assert all(d.kept for d in decide(everything, pool, scores)), "images without objects, last"
 
 
