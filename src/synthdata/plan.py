@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthdata.config import STAGES, ExperimentConfig, StageName, StageSection
-from synthdata.config.version import ArmName
+from synthdata.config.version import VersionConfig
 
 INPUTS: Mapping[StageName, tuple[StageName, ...]] = {
     "prepare": (),
@@ -65,9 +65,11 @@ def plan_filter_ablation(config: ExperimentConfig, workspace: Path) -> list[Step
         workspace: The folder that holds `runs/`.
     """
     kinds = [one.kind for one in config.filter.filters]
-    alone: list[ArmName] = [f"synthetic_{kind}" for kind in kinds if len(kinds) > 1]
-    arms: list[ArmName] = ["synthetic_random_drop", "synthetic", *alone, "synthetic_filtered"]
-    version = config.version.model_copy(update={"arms": tuple(arms), "dvc": False})
+    alone = [f"synthetic_{kind}" for kind in kinds if len(kinds) > 1]
+    arms = ["synthetic_random_drop", "synthetic", *alone, "synthetic_filtered"]
+    version = VersionConfig.model_validate(
+        config.version.model_dump() | {"arms": arms, "dvc": False}
+    )
     report = config.report.model_copy(
         update={"reference": "synthetic_random_drop", "headline": "synthetic_filtered"}
     )

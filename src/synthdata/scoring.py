@@ -193,7 +193,7 @@ def _fidelity(
         real=val,
         generated=generated,
         layouts=_layouts(pool),
-        clip=config.clip and load_clip(config.clip, model_dir, val.class_names),
+        clip=load_clip(config.clip, model_dir, val.class_names) if config.clip else None,
         seed=derive_seed(section.seed, "score-fidelity"),
         work_dir=work_dir,
     )

@@ -185,4 +185,4 @@ def test_the_cpu_computes_in_float32(fitted: Fitted) -> None:
     config = ControlNetConfig(kind="controlnet", device="cpu")
     generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
 
-    assert generator._pipeline.unet.dtype == torch.float32
+    assert generator._model.pipeline.unet.dtype == torch.float32

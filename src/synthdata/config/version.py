@@ -5,8 +5,8 @@ from typing import Literal
 from synthdata.config.base import Fraction, PositiveInt, StageSection
 
 ArmName = Literal[
-    "real", "copy_paste", "synthetic", "synthetic_random_drop", "synthetic_manifold",
-    "synthetic_clip", "synthetic_detector", "synthetic_memorisation", "synthetic_filtered",
+    "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
+    "synthetic_manifold", "synthetic_clip", "synthetic_detector", "synthetic_memorisation",
     "oracle",
 ]  # fmt: skip
 
