@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from synthdata.config import STAGES, load_config
+from synthdata.errors import ConfigError
 from synthdata.plan import plan, plan_filter_ablation
 
 
@@ -45,7 +46,7 @@ def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Pat
     assert steps.keys() == of_run.keys()
     for key, step in steps.items():
         if key[0] in ("version", "train", "report"):
-            assert step.out_dir.is_relative_to(run / "filter-ablation")
+            assert step.out_dir.is_relative_to(run.with_name("quickstart-filter-ablation"))
         else:
             assert step == of_run[key]
     assert steps["version", 3].section.arms == (
@@ -64,3 +65,15 @@ def test_one_filter_alone_is_no_arm_of_its_own(workspace: Path) -> None:
 
     version = next(step for step in steps if step.stage == "version")
     assert version.section.arms == ("synthetic_random_drop", "synthetic", "synthetic_filtered")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.evaluation_split=test", "filters are chosen on val"),
+        ("filter.pool=copy_paste", "needs filter.pool to be 'synthetic'"),
+    ],
+)
+def test_what_a_filter_ablation_refuses(workspace: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan_filter_ablation(load_config("quickstart.yaml", [override]), workspace)

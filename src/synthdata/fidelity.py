@@ -4,6 +4,7 @@ By features, of whole images and of each class's crops; and by boxes. Every metr
 interval and with the same metric between two real halves, see `metrics.half_samples`.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from synthdata.boxes import FloatArray
 from synthdata.config.encoder import ClipConfig, EncoderConfig, InceptionConfig
 from synthdata.config.fidelity import FidelityConfig
+from synthdata.extras import needing_features
 from synthdata.features import build_encoder
 from synthdata.features.base import ImageEncoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
-from synthdata.features.clip import ClipScorer
+from synthdata.features.clip import ClipScorer, load_clip
 from synthdata.features.crops import CropSettings
 from synthdata.features.images import image_features
 from synthdata.metrics.box_statistics import box_values
@@ -33,68 +36,103 @@ from synthdata.metrics.measures import (
     inception_measure,
     manifold_measure,
 )
-from synthdata.samples import DetectionDataset, Layout
+from synthdata.samples import DetectionDataset, Layout, Sample
 
 _Pair = tuple[DetectionDataset, DetectionDataset]  # real, generated
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """Real and generated items, and what is measured between them.
+    """Items, and what is measured between them.
 
     Attributes:
         of: `images`, `crops` or `boxes`.
         class_name: Whose; None for all.
         encoder: Whose features; None where it isn't features.
+        measures: What is measured.
+        items: Real and generated ones.
+        paired: Whether the generated items were made for the layouts of the real ones.
     """
 
     of: str
     class_name: str | None
     encoder: str | None
     measures: Sequence[Measure]
-    real: Items
-    generated: Items
+    items: tuple[Items, Items]
+    paired: bool = True
 
 
-def measure_fidelity(  # noqa: PLR0913  # two sets, and all that looks at them
-    config: FidelityConfig,
+@dataclass(frozen=True)
+class FidelityTools:
+    """What looks at the images.
+
+    Attributes:
+        config: How.
+        encoders: Those of the config, in its order.
+        clip: The CLIP of the config.
+    """
+
+    config: FidelityConfig
+    encoders: tuple[ImageEncoder, ...]
+    clip: ClipScorer | None
+
+
+def load_tools(
+    config: FidelityConfig, model_dir: Path, class_names: Sequence[str]
+) -> FidelityTools:
+    """Return the encoders, before anything is computed that would be lost without them.
+
+    Args:
+        config: Which.
+        model_dir: The folder of stage `fit`, for the CLIP in it.
+        class_names: Of the data set.
+
+    Raises:
+        ConfigError: If an encoder can't be built, or a package isn't installed.
+        GenerationError: If the CLIP that `fit` trains is asked for and isn't there.
+    """
+    with needing_features("score.fidelity"):
+        importlib.import_module("torch_fidelity")
+    clip = None
+    if config.clip is not None:
+        clip = load_clip(config.clip, model_dir, class_names, asked_by="score.fidelity.clip")
+    return FidelityTools(config, tuple(map(build_encoder, config.encoders)), clip)
+
+
+def measure_fidelity(
+    tools: FidelityTools,
     *,
     real: DetectionDataset,
     generated: DetectionDataset,
-    layouts: Sequence[Layout],
-    clip: ClipScorer | None,
+    layouts: Sequence[Sample | Layout],
     seed: int,
     work_dir: Path,
 ) -> dict[str, Any]:
     """Return the metrics as rows.
 
     Args:
-        config: Encoders and resampling.
+        tools: Encoders and resampling.
         real: Real images that the generator hasn't seen.
-        generated: Images made for the same layouts.
+        generated: An image for the layout of each real one, in their order.
         layouts: New ones, whose boxes are compared with those of `real`.
-        clip: The CLIP of `config.clip`.
         seed: Of the half-samples.
         work_dir: Gets the crops' features, for a killed run to go on from.
 
     Returns:
         `encoders`, each with its `name` and `weights_sha256`, the intervals' `confidence`, and
         `rows`, each with `of` (`images`, `crops` or `boxes`), `class`, `encoder`, `metric`,
-        `value`, `low`, `high`, `halves`, `num` and `reason` (see `half_samples.Estimate`).
-
-    Raises:
-        ConfigError: If an encoder can't be built.
+        `value`, `low`, `high`, `halves`, `differs`, `num` and `reason` (see
+        `half_samples.Estimate`).
     """
+    config, pair = tools.config, (real, generated)
     resampling = Resampling(seed, num_draws=config.num_draws, confidence=config.confidence)
-    pair = (real, generated)
-    encoders = [build_encoder(one) for one in config.encoders]
     comparisons = list(_by_boxes(real, layouts))
-    for stated, encoder in zip(config.encoders, encoders, strict=True):
+    for stated, encoder in zip(config.encoders, tools.encoders, strict=True):
         comparisons += _by_features(config, stated, encoder, pair, work_dir)
-    known = [(encoder.name, encoder) for encoder in encoders]
-    if clip is not None:
-        comparisons += _by_clip(clip, pair, work_dir)
-        known.append((clip.name, clip.encoder))
+    known = [(encoder.name, encoder) for encoder in tools.encoders]
+    if tools.clip is not None:
+        comparisons += _by_clip(tools.clip, pair, work_dir)
+        known.append((tools.clip.name, tools.clip.encoder))
     rows = [
         {
             "of": one.of, "class": one.class_name, "encoder": one.encoder, "metric": name,
@@ -103,7 +141,11 @@ def measure_fidelity(  # noqa: PLR0913  # two sets, and all that looks at them
         for one in tqdm(comparisons, desc="score: fidelity", unit="comparison", disable=None)
         for measure in one.measures
         for name, found in estimate(
-            measure, real=one.real, generated=one.generated, resampling=resampling
+            measure,
+            real=one.items[0],
+            generated=one.items[1],
+            resampling=resampling,
+            paired=one.paired,
         ).items()
     ]  # fmt: skip
     return {
@@ -115,11 +157,12 @@ def measure_fidelity(  # noqa: PLR0913  # two sets, and all that looks at them
     }
 
 
-def _by_boxes(real: DetectionDataset, layouts: Sequence[Layout]) -> Iterator[_Comparison]:
+def _by_boxes(real: DetectionDataset, layouts: Sequence[Sample | Layout]) -> Iterator[_Comparison]:
     for class_id, name in enumerate(real.class_names):
-        # An object array: images have different numbers of boxes.
-        values = (np.array(box_values(part, class_id=class_id)) for part in (real, layouts))
-        yield _Comparison("boxes", name, None, [BOXES], *map(Items.independent, values))
+        # Object arrays: images have different numbers of boxes.
+        a, b = (np.array(box_values(part, class_id=class_id)) for part in (real, layouts))
+        items = Items.independent(a), Items.independent(b)
+        yield _Comparison("boxes", name, None, [BOXES], items, paired=False)
 
 
 def _by_features(
@@ -139,50 +182,43 @@ def _by_features(
 
         classifier = Inception(stated, layer="logits_unbiased")
         yield _of_images(classifier, [inception_measure(classifier.dim)], pair, config.image_size)
-    crops = _crops(encoder, CropSettings(config.crop_size, config.margin), pair, work_dir)
-    for class_id, name in enumerate(pair[0].class_names):
-        yield _Comparison("crops", name, encoder.name, measures, *(one[class_id] for one in crops))
+    real, generated = _crops(encoder, CropSettings(config.crop_size, config.margin), pair, work_dir)
+    for name in pair[0].class_names:
+        yield _Comparison("crops", name, encoder.name, measures, (real[name], generated[name]))
 
 
 def _by_clip(clip: ClipScorer, pair: _Pair, work_dir: Path) -> Iterator[_Comparison]:
-    crops = _crops(clip.encoder, clip.crop, pair, work_dir)
-    for class_id, name in enumerate(pair[0].class_names):
-        embedded = [Items(clip.embed(one[class_id].values), one[class_id].unit) for one in crops]
-        yield _Comparison("crops", name, clip.name, [CMMD], *embedded)
-        caption = clip.captions[class_id, None]
-        scores = [
-            Items(
-                clip_score(
-                    image_features=one.values,
-                    text_features=np.repeat(caption, len(one), axis=0),
-                ),
-                one.unit,
-            )
-            for one in embedded
-        ]
-        yield _Comparison("crops", name, clip.name, [CLIP_SCORE], *scores)
+    real, generated = _crops(clip.encoder, clip.crop, pair, work_dir)
+    for name, caption in zip(pair[0].class_names, clip.captions, strict=False):  # and background
+        a, b = (Items(clip.embed(one[name].values), one[name].unit) for one in (real, generated))
+        yield _Comparison("crops", name, clip.name, [CMMD], (a, b))
+        scores = _caption_scores(a, caption), _caption_scores(b, caption)
+        yield _Comparison("crops", name, clip.name, [CLIP_SCORE], scores)
+
+
+def _caption_scores(embedded: Items, caption: FloatArray) -> Items:
+    captions = np.repeat(caption[None], len(embedded), axis=0)
+    return Items(clip_score(image_features=embedded.values, text_features=captions), embedded.unit)
 
 
 def _of_images(
     encoder: ImageEncoder, measures: Sequence[Measure], pair: _Pair, size: int
 ) -> _Comparison:
-    features = (image_features(one, encoder=encoder, size=size) for one in pair)
-    return _Comparison("images", None, encoder.name, measures, *map(Items.independent, features))
+    real, generated = (
+        Items.independent(image_features(one, encoder=encoder, size=size)) for one in pair
+    )
+    return _Comparison("images", None, encoder.name, measures, (real, generated))
 
 
 def _crops(
     encoder: ImageEncoder, crop: CropSettings, pair: _Pair, work_dir: Path
-) -> list[list[Items]]:
-    """Return, for real and for generated images, each class's crops; an image's belong together."""
+) -> Iterator[dict[str, Items]]:
+    """Yield the crops of real and of generated images by class; an image's belong together."""
     cache = FeatureCache(work_dir, encoder, crop)
-    found = [box_features(one, encoder=encoder, crop=crop, cache=cache) for one in pair]
-    return [
-        [
-            Items(chosen.features, chosen.image)
-            for chosen in (
-                crops.select(crops.class_id == class_id)
-                for class_id in range(len(pair[0].class_names))
-            )
-        ]
-        for crops in found
-    ]
+    for dataset in pair:
+        crops = box_features(dataset, encoder=encoder, crop=crop, cache=cache)
+        chosen = (crops.select(crops.class_id == i) for i in range(len(dataset.class_names)))
+        yield {
+            name: Items(one.features, one.image)
+            for name, one in zip(dataset.class_names, chosen, strict=True)
+        }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthdata.config import STAGES, ExperimentConfig, StageName, StageSection
-from synthdata.config.version import VersionConfig
+from synthdata.errors import ConfigError
 
 INPUTS: Mapping[StageName, tuple[StageName, ...]] = {
     "prepare": (),
@@ -57,26 +57,36 @@ def plan_filter_ablation(config: ExperimentConfig, workspace: Path) -> list[Step
     """Return the steps that tell what each filter is worth, against a random drop.
 
     The stages up to `filter` are those of the run itself, done already or shared with it. Arms,
-    trainings and report are in `runs/<name>/filter-ablation`: the same list length for the whole
+    trainings and report are in `runs/<name>-filter-ablation`: the same list length for the whole
     pool, the random drop, what each filter keeps alone, and what all keep together.
 
     Args:
         config: The experiment; its own arms are left aside.
         workspace: The folder that holds `runs/`.
+
+    Raises:
+        ConfigError: If the filters' pool isn't `synthetic`, or test is to be looked at.
     """
+    if config.filter.pool != "synthetic":
+        raise ConfigError(
+            f"a filter ablation needs filter.pool to be 'synthetic', got {config.filter.pool!r}"
+        )
+    if config.train.evaluation_split != "val":
+        raise ConfigError(
+            "filters are chosen on val, but train.evaluation_split is "
+            f"{config.train.evaluation_split!r}; set it to val"
+        )
     kinds = [one.kind for one in config.filter.filters]
     alone = [f"synthetic_{kind}" for kind in kinds if len(kinds) > 1]
     arms = ["synthetic_random_drop", "synthetic", *alone, "synthetic_filtered"]
-    version = VersionConfig.model_validate(
-        config.version.model_dump() | {"arms": arms, "dvc": False}
-    )
-    report = config.report.model_copy(
-        update={"reference": "synthetic_random_drop", "headline": "synthetic_filtered"}
-    )
+    values = config.model_dump()
+    values["version"] |= {"arms": arms, "dvc": False}
+    values["report"] |= {"reference": arms[0], "headline": arms[-1]}
     run_dir = workspace / "runs" / config.name
     roots: dict[StageName, Path] = dict.fromkeys(STAGES, run_dir)
-    roots |= dict.fromkeys(("version", "train", "report"), run_dir / "filter-ablation")
-    return _steps(config.model_copy(update={"version": version, "report": report}), roots)
+    own = run_dir.with_name(f"{config.name}-filter-ablation")
+    roots |= dict.fromkeys(("version", "train", "report"), own)
+    return _steps(ExperimentConfig.model_validate(values), roots)
 
 
 def _steps(config: ExperimentConfig, roots: Mapping[StageName, Path]) -> list[Step]:

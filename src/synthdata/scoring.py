@@ -3,12 +3,11 @@
 Images are made for the layouts of real val images, and a judge, a detector trained on all real
 train images, looks for the promised objects in them and in the real images. Beside that it is
 measured how near generated images come to the train images, and how near real val images do:
-a generator that copies comes nearer. A measure without a judge: what a detector learns from
-generated images alone, beside what it learns from as many real ones.
+a generator that copies comes nearer. Two measures need no judge: what a detector learns from
+generated images alone, beside what it learns from as many real ones; and fidelity metrics.
 """
 
 import logging
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,9 +22,8 @@ from synthdata.detectors.jobs import prepare_training, read_training, train_and_
 from synthdata.detectors.workers import run_workers
 from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
-from synthdata.features.clip import load_clip
 from synthdata.features.images import image_features
-from synthdata.fidelity import measure_fidelity
+from synthdata.fidelity import load_tools, measure_fidelity
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.metrics.agreement import compare_with_layout
@@ -81,6 +79,7 @@ def score_generator(
         raise DatasetError(
             f"score needs real train and val images, got {len(seen)} and {len(val)}; check prepare"
         )
+    tools = section.fidelity and load_tools(section.fidelity, model_dir, val.class_names)
     made = generate_pools(
         GenerateConfig(
             seed=section.seed,
@@ -89,7 +88,7 @@ def score_generator(
         ),
         model_dir=model_dir,
         train=seen,
-        layouts=_layouts(val),
+        layouts=[Layout(s.sample_id, s.width, s.height, s.annotations) for s in val],
         out_dir=out_dir,
     )
     generated = load_dataset(out_dir)
@@ -124,7 +123,15 @@ def score_generator(
             "generated": _count_boxes(section, generated, generated_found),
         },
         "alone": _learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
-        "fidelity": _fidelity(section, val, generated, pool, model_dir, out_dir),
+        "fidelity": tools
+        and measure_fidelity(
+            tools,
+            real=val,
+            generated=generated,
+            layouts=pool.samples,
+            seed=derive_seed(section.seed, "score-fidelity"),
+            work_dir=out_dir / "features",
+        ),
     }
 
 
@@ -174,35 +181,6 @@ def _learn_alone(
     }
     base, value = (measured[name]["map50_95"] for name in ("real", "generated"))
     return {"images": num_images, **measured, "ratio": value / base if base else None}
-
-
-def _fidelity(
-    section: ScoreConfig,
-    val: DetectionDataset,
-    generated: DetectionDataset,
-    pool: DetectionDataset,
-    model_dir: Path,
-    out_dir: Path,
-) -> dict[str, Any] | None:
-    config = section.fidelity
-    if config is None:
-        return None
-    work_dir = out_dir / "features"
-    measured = measure_fidelity(
-        config,
-        real=val,
-        generated=generated,
-        layouts=_layouts(pool),
-        clip=load_clip(config.clip, model_dir, val.class_names) if config.clip else None,
-        seed=derive_seed(section.seed, "score-fidelity"),
-        work_dir=work_dir,
-    )
-    shutil.rmtree(work_dir, ignore_errors=True)
-    return measured
-
-
-def _layouts(dataset: DetectionDataset) -> list[Layout]:
-    return [Layout(s.sample_id, s.width, s.height, s.annotations) for s in dataset]
 
 
 def _novelty(

@@ -108,8 +108,8 @@ def test_each_filter_is_measured_against_a_random_drop(
 
     done = command("synthdata", "ablate-filters", "smoke.yaml", "seeds=[0]", cwd=smoke_workspace)
 
-    assert f"report: {RUN}/filter-ablation/report/report.html" in done.stdout
-    ablation = smoke_workspace / RUN / "filter-ablation"
+    assert f"report: {RUN}-filter-ablation/report/report.html" in done.stdout
+    ablation = smoke_workspace / f"{RUN}-filter-ablation"
     report = read_json(ablation / "report" / "metrics.json")
     assert report["reference"] == "synthetic_random_drop"
     kinds = [one.kind for one in CONFIG.filter.filters]
@@ -121,4 +121,4 @@ def test_each_filter_is_measured_against_a_random_drop(
     lengths = {arm["training_list"]["length"] for arm in version.values()}
     assert lengths == {CONFIG.version.list_length}
     assert read_json(smoke_workspace / RUN / "seed-0" / "filter" / "metrics.json") == before
-    assert not (smoke_workspace / "data" / "versions" / "filter-ablation").exists()
+    assert not (smoke_workspace / "data" / "versions" / "smoke-filter-ablation").exists()

@@ -21,6 +21,7 @@ from synthdata.config.encoder import Dinov2Config as Dinov2EncoderConfig
 from synthdata.config.filter import ManifoldFilterConfig
 from synthdata.errors import ConfigError
 from synthdata.features import ImageEncoder, build_encoder
+from synthdata.features.inception import Inception
 from synthdata.samples import UInt8Array
 
 pytestmark = pytest.mark.usefixtures("no_sockets")
@@ -95,6 +96,13 @@ def test_an_image_is_encoded_for_itself(folder: Path, name: str, dim: int) -> No
     assert np.abs(together[0] - together[1]).max() > 1e-3 * np.abs(together).max()
     np.testing.assert_array_equal(encoder.encode(images(9)[5:6]), together[5:6])
     assert encoder.encode([]).shape == (0, dim)
+
+
+def test_inception_gives_the_logits_of_its_score(folder: Path) -> None:
+    config = InceptionConfig(kind="inception", weights=folder / "inception.pth")
+    logits = Inception(config, layer="logits_unbiased").encode(images(1))
+    assert logits.shape == (1, 1008)
+    assert np.ptp(logits) > 0
 
 
 def test_clip_gives_what_transformers_gives(folder: Path) -> None:

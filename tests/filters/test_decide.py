@@ -107,10 +107,12 @@ def test_a_filter_alone_keeps_what_it_ranks_highest() -> None:
     scores = {"manifold": scores_of(0.9, 0.8, 0.1, 0.2), "detector": scores_of(0.1, 0.2, 0.9, 0.8)}
     section = config(both=True, weight=0.01)
 
-    alone = decide_alone(section, pool, scores)
+    alone = decide_alone(section, pool, scores, at_most=2)
     frame = decisions_frame(section, pool, decide(section, pool, scores), alone)
 
     assert frame["manifold_kept"].tolist() == [True, True, False, False]
+    fewer = decide_alone(section, pool, scores, at_most=1)["manifold"]
+    assert [d.kept for d in fewer] == [True, False, False, False]
     assert frame["detector_kept"].tolist() == [False, False, True, True]
     assert frame["kept"].equals(frame["detector_kept"].rename("kept")), "by its weight"
 

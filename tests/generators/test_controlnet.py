@@ -181,7 +181,7 @@ def test_a_single_file_of_weights_is_refused(fitted: Fitted, tmp_path: Path) -> 
         images((tmp_path / "fit", fitted[1]), requests(1))
 
 
-def test_the_cpu_computes_in_float32(fitted: Fitted) -> None:
+def test_the_cpu_keeps_weights_in_float32(fitted: Fitted) -> None:
     config = ControlNetConfig(kind="controlnet", device="cpu")
     generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
 

@@ -227,7 +227,7 @@ def test_inception_score_refuses() -> None:
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity.metric_fid", None)
-    with pytest.raises(ConfigError, match=r"need torch_fidelity.*: pip install 'synthdata\[feat"):
+    with pytest.raises(ConfigError, match=r"needs torch_fidelity.*: pip install 'synthdata\[feat"):
         fid(features_real=normal(9), features_generated=normal(9))
 
 

@@ -81,6 +81,34 @@ def test_no_unit_is_in_both_real_halves(of_unit: int) -> None:
     assert found.value > 0
 
 
+def test_a_generated_half_has_the_layouts_that_the_real_half_has_not() -> None:
+    crops = numbers(25, of_unit=3)
+    shared = Measure(("shared",), lambda a, b: (float(len(np.intersect1d(a, b))),))
+
+    found = estimate(shared, real=crops, generated=crops, resampling=ONCE, paired=True)["shared"]
+
+    assert (found.value, found.halves, found.differs) == (0, 0, False)
+    with pytest.raises(ValueError, match="paired items need the same units"):
+        estimate(shared, real=crops, generated=numbers(25), resampling=ONCE, paired=True)
+
+
+def test_images_as_good_as_real_ones_do_not_differ() -> None:
+    real = vectors(60)
+    same = estimate(CMMD, real=real, generated=real, resampling=ONCE, paired=True)["cmmd"]
+    assert same.value == same.halves
+    assert not same.differs
+    moved = Items(real.values + 0.5, real.unit)
+    assert estimate(CMMD, real=real, generated=moved, resampling=ONCE, paired=True)["cmmd"].differs
+
+
+def test_half_of_the_items_must_not_come_from_a_few_units() -> None:
+    one_crowd = Items(np.arange(100), np.concatenate([np.zeros(81, int), np.arange(1, 20)]))
+    found = estimate(CLIP_SCORE, real=one_crowd, generated=one_crowd, resampling=ONCE)
+    assert found["clip_score"].reason == (
+        "half of the items may come from 1 independent ones, 10 are needed"
+    )
+
+
 def test_sets_are_matched_in_units_and_in_items() -> None:
     def compute(real: np.ndarray, other: np.ndarray) -> tuple[float, ...]:
         return len(real), len(np.unique(real)), len(np.unique(other))

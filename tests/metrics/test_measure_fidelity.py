@@ -7,17 +7,23 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from synthdata.config.clip import FittedClip
 from synthdata.config.encoder import EfficientNetConfig, ThumbnailConfig
 from synthdata.config.fidelity import FidelityConfig
+from synthdata.errors import GenerationError
 from synthdata.features import build_encoder
 from synthdata.features.clip import ClipScorer
 from synthdata.features.crops import CropSettings
-from synthdata.fidelity import measure_fidelity
+from synthdata.fidelity import FidelityTools, load_tools, measure_fidelity
 from synthdata.samples import Annotations, DetectionDataset, Layout
 
-CONFIG = FidelityConfig(
-    encoders=(ThumbnailConfig(kind="thumbnail"),), image_size=64, crop_size=48, num_draws=40
-)
+THUMBNAIL = ThumbnailConfig(kind="thumbnail")
+EFFICIENTNET = EfficientNetConfig(kind="efficientnet-lite0")
+
+
+def tools(encoder: ThumbnailConfig | EfficientNetConfig, clip: ClipScorer | None) -> FidelityTools:
+    config = FidelityConfig(encoders=(encoder,), image_size=64, crop_size=48, num_draws=40)
+    return FidelityTools(config, (build_encoder(encoder),), clip)
 
 
 def layouts(dataset: DetectionDataset) -> list[Layout]:
@@ -39,7 +45,7 @@ def clip() -> ClipScorer:
     captions = np.random.default_rng(0).normal(size=(4, 1280)).astype(np.float32)
     return ClipScorer(
         name="untrained CLIP",
-        encoder=build_encoder(EfficientNetConfig(kind="efficientnet-lite0")),
+        encoder=build_encoder(EFFICIENTNET),
         crop=CropSettings(48, 0.2),
         image_projection=None,
         captions=captions / np.linalg.norm(captions, axis=1, keepdims=True),
@@ -58,11 +64,10 @@ def test_blurred_images_and_squeezed_layouts_are_told_from_real_ones(
     ]
 
     found = measure_fidelity(
-        CONFIG.model_copy(update={"encoders": (EfficientNetConfig(kind="efficientnet-lite0"),)}),
+        tools(EFFICIENTNET, clip),
         real=real,
         generated=blurred(real, tmp_path / "blurred"),
         layouts=squeezed,
-        clip=clip,
         seed=0,
         work_dir=tmp_path / "features",
     )
@@ -83,18 +88,23 @@ def test_blurred_images_and_squeezed_layouts_are_told_from_real_ones(
     assert "singular" in fid["reason"]
 
 
-def test_images_of_one_kind_are_as_near_as_real_halves(
+def test_a_perfect_generator_gives_what_real_halves_give(
     bccd: DetectionDataset, tmp_path: Path
 ) -> None:
-    even, odd = (replace(bccd, samples=bccd.samples[i::2]) for i in (0, 1))
-
     found = measure_fidelity(
-        CONFIG, real=even, generated=odd, layouts=layouts(odd), clip=None, seed=0,
-        work_dir=tmp_path / "features",
+        tools(THUMBNAIL, None), real=bccd, generated=bccd, layouts=bccd.samples, seed=0,
+        work_dir=tmp_path,
     )  # fmt: skip
 
-    rows = [row for row in found["rows"] if row["metric"] in ("kid", "coverage", "count")]
-    known = [row for row in rows if row["value"] is not None]
-    assert len(known) == 6, "the rest is too rare"
-    inside = [row["low"] <= row["halves"] <= row["high"] for row in known]
-    assert np.mean(inside) > 0.8, known
+    known = [row for row in found["rows"] if row["value"] is not None]
+    assert {row["of"] for row in known} == {"images", "crops", "boxes"}
+    assert [row for row in known if row["differs"]] == []
+    for row in known:
+        if row["of"] != "boxes":
+            assert row["value"] == row["halves"]
+
+
+def test_what_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    config = FidelityConfig(clip=FittedClip(kind="fitted"))
+    with pytest.raises(GenerationError, match="score.fidelity.clip needs the CLIP that fit trains"):
+        load_tools(config, tmp_path, ["RBC"])

@@ -163,8 +163,9 @@ class _Work:
         }  # fmt: skip
 
     def fidelity_rows(self) -> Iterator[dict[str, Any]]:
-        known = {"value": -0.0123, "low": -0.2, "high": 0.1, "halves": 0.003, "reason": ""}
-        unknown = dict.fromkeys(("value", "low", "high", "halves")) | {"reason": "12 of 1281 items"}
+        names = ("value", "low", "high", "halves", "differs")
+        known = dict(zip(names, (-0.0123, -0.2, 0.1, 0.003, True), strict=True)) | {"reason": ""}
+        unknown = dict.fromkeys(names) | {"reason": "12 of 1281 items"}
         encoder = "efficientnet-lite0"
         for of, name in (("images", None), *(("crops", name) for name in self.class_names)):
             where = {"of": of, "class": name, "encoder": encoder, "num": 6}

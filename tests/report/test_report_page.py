@@ -7,6 +7,8 @@ import pytest
 from finished_run import HOSTILE_CLASSES, FinishedRun
 from lxml import html
 
+from synthdata.report.fidelity import Cell, fidelity_tables
+
 
 @pytest.fixture(scope="module")
 def page(report_dir: Path) -> html.HtmlElement:
@@ -56,11 +58,28 @@ def test_fidelity_stands_beside_that_of_real_halves(page: html.HtmlElement) -> N
     crops = section.xpath(".//table")[1]
     head = [cell.text_content() for cell in crops.xpath("./thead//th")]
     assert head == ["Metric", *HOSTILE_CLASSES]
-    fid, kid = crops.xpath("./tbody/tr")
-    assert fid.xpath("./td")[0].get("title") == "12 of 1281 items"
-    assert fid.xpath("./td")[0].text_content() == "too few6 a half"
+    frechet, kernel = crops.xpath("./tbody/tr")
+    assert frechet.xpath("./th")[0].text_content() == "Fréchet distance", "FID is Inception's"
+    assert frechet.xpath("./td")[0].text_content() == "too few6 a half"
+    reasons = [item.text_content() for item in section.xpath(".//details//li")]
+    assert reasons[1] == f"Fréchet distance of {HOSTILE_CLASSES[0]}: 12 of 1281 items."
     minus = "\N{MINUS SIGN}"
-    assert kid.xpath("./td")[0].text_content() == f"{minus}0.0123 ({minus}0.2 to 0.1)real 0.003"
+    shown = kernel.xpath("./td")[0].text_content()
+    assert shown == f"{minus}0.0123 ({minus}0.200 to 0.100)real 0.00300, differs"
+
+
+def test_a_run_that_measured_no_fidelity_has_no_such_section() -> None:
+    assert fidelity_tables(None) == []
+
+
+def test_in_inceptions_features_the_distances_have_their_own_names() -> None:
+    row = {
+        "of": "images", "class": None, "encoder": "inception-v3", "metric": "fid",
+        "value": 1234.5, "low": 12.0, "high": 2000.0, "halves": 0.5, "differs": False, "num": 9,
+        "reason": "",
+    }  # fmt: skip
+    (table,) = fidelity_tables({"rows": [row]})
+    assert table.rows == (("FID", (Cell("1234 (12.0 to 2000)", "real 0.500"),)),)
 
 
 def test_the_table_shows_each_arms_numbers(page: html.HtmlElement, metrics: dict[str, Any]) -> None:

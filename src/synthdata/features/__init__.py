@@ -10,8 +10,8 @@ from synthdata.config.encoder import (
     InceptionConfig,
     ThumbnailConfig,
 )
+from synthdata.extras import needing_features
 from synthdata.features.base import ImageEncoder
-from synthdata.features.extra import needing_features
 from synthdata.features.thumbnail import Thumbnail
 
 __all__ = ["ImageEncoder", "build_encoder"]

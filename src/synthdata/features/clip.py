@@ -15,9 +15,9 @@ from synthdata.boxes import FloatArray
 from synthdata.config.clip import ClipModel, FittedClip, PretrainedClip
 from synthdata.config.encoder import ClipConfig
 from synthdata.errors import GenerationError
+from synthdata.extras import needing_features
 from synthdata.features.base import ImageEncoder
 from synthdata.features.crops import CropSettings
-from synthdata.features.extra import needing_features
 from synthdata.files import read_json, replacing_dir, write_json
 
 FOLDER: Final = "clip"
@@ -121,8 +121,16 @@ def fitted_clip_metrics(model_dir: Path) -> dict[str, Any] | None:
     return metrics
 
 
-def load_clip(model: ClipModel, model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
+def load_clip(
+    model: ClipModel, model_dir: Path, class_names: Sequence[str], *, asked_by: str
+) -> ClipScorer:
     """Return the CLIP that a config names.
+
+    Args:
+        model: Which.
+        model_dir: The folder of stage `fit`.
+        class_names: Of the data set.
+        asked_by: Part of the config that names it, for messages.
 
     Raises:
         GenerationError: As `load_fitted_clip`.
@@ -130,14 +138,16 @@ def load_clip(model: ClipModel, model_dir: Path, class_names: Sequence[str]) -> 
     """
     match model:
         case FittedClip():
-            return load_fitted_clip(model_dir, class_names)
+            return load_fitted_clip(model_dir, class_names, asked_by=asked_by)
         case PretrainedClip():
-            return load_pretrained_clip(model, class_names)
+            return load_pretrained_clip(model, class_names, asked_by=asked_by)
         case _:
             assert_never(model)
 
 
-def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
+def load_fitted_clip(
+    model_dir: Path, class_names: Sequence[str], *, asked_by: str = "clip"
+) -> ClipScorer:
     """Return the CLIP that `fit` trained.
 
     Raises:
@@ -147,8 +157,8 @@ def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
     folder = model_dir / FOLDER
     if not (folder / _CARD).is_file():
         raise GenerationError(
-            f"filter clip needs the CLIP that fit trains, there is none in {model_dir}; set "
-            "fit.clip and run fit again, or name a pretrained one in the filter's model"
+            f"{asked_by} needs the CLIP that fit trains, there is none in {model_dir}; set "
+            "fit.clip and run fit again, or name a pretrained one there"
         )
     card = read_json(folder / _CARD)
     if card["class_names"] != list(class_names):
@@ -156,7 +166,7 @@ def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
             f"the CLIP in {model_dir} was fitted for classes {card['class_names']}, the data set "
             f"has {list(class_names)}; run fit again"
         )
-    with needing_features("filter clip"):
+    with needing_features(asked_by):
         from safetensors.numpy import load_file
 
         from synthdata.features.efficientnet import EfficientNetLite0
@@ -173,13 +183,15 @@ def load_fitted_clip(model_dir: Path, class_names: Sequence[str]) -> ClipScorer:
     )
 
 
-def load_pretrained_clip(config: PretrainedClip, class_names: Sequence[str]) -> ClipScorer:
+def load_pretrained_clip(
+    config: PretrainedClip, class_names: Sequence[str], *, asked_by: str = "clip"
+) -> ClipScorer:
     """Return a CLIP of transformers that is asked about the classes.
 
     Raises:
         ConfigError: If it can't be loaded, or its packages aren't installed.
     """
-    with needing_features("filter clip"):
+    with needing_features(asked_by):
         from synthdata.features.pretrained import clip_encoder, clip_text_features
     encoder = clip_encoder(ClipConfig(kind="clip", model=config.model, revision=config.revision))
     names = [*class_names, BACKGROUND]

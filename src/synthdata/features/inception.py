@@ -49,7 +49,7 @@ class Inception:
         self.weights_sha256 = sha256_file(config.weights)
 
     def encode(self, images: Sequence[UInt8Array]) -> FloatArray:
-        """Return `(N, 2048)` vectors of N `(S, S, 3)` uint8 RGB images of one size."""
+        """Return `(N, dim)` vectors of N `(S, S, 3)` uint8 RGB images of one size."""
         return encode_in_batches(images, self._forward, dim=self.dim)
 
     def _forward(self, batch: UInt8Array) -> torch.Tensor:

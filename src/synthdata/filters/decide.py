@@ -44,7 +44,11 @@ class Decision:
 
 
 def decide(
-    section: FilterConfig, pool: DetectionDataset, scores: Mapping[str, list[ImageScore]]
+    section: FilterConfig,
+    pool: DetectionDataset,
+    scores: Mapping[str, list[ImageScore]],
+    *,
+    at_most: int | None = None,
 ) -> list[Decision]:
     """Return a decision an image of the pool, in its order.
 
@@ -52,6 +56,7 @@ def decide(
         section: `keep_fraction`, and each filter's weight and `min_score`.
         pool: The images; their annotations group the ranks.
         scores: By filter, in the pool's order.
+        at_most: How many may be kept; None for what `keep_fraction` says.
     """
     ranks = _ranks(pool, scores)
     weights: dict[str, float] = {one.kind: one.weight for one in section.filters}
@@ -60,6 +65,8 @@ def decide(
     ) / sum(weights.values())
     failed = {index: kind for kind, index in _below_minimum(section, scores)}
     num_kept = int(np.floor(section.keep_fraction * len(pool) + 0.5))
+    if at_most is not None:
+        num_kept = min(num_kept, at_most)
     ids = np.array([sample.sample_id for sample in pool], dtype=object)
     # Ties are broken by id, so that the pool's order never matters.
     best_first = sorted(range(len(pool)), key=lambda i: (-mean_rank[i], ids[i]))
@@ -77,12 +84,26 @@ def decide(
 
 
 def decide_alone(
-    section: FilterConfig, pool: DetectionDataset, scores: Mapping[str, list[ImageScore]]
+    section: FilterConfig,
+    pool: DetectionDataset,
+    scores: Mapping[str, list[ImageScore]],
+    *,
+    at_most: int,
 ) -> dict[str, list[Decision]]:
-    """Return, by filter, what would become of the images if there were no other filter."""
+    """Return, by filter, what would become of the images if there were no other filter.
+
+    Args:
+        section: As for `decide`.
+        pool: The images.
+        scores: By filter, in the pool's order.
+        at_most: As many as all filters together keep, so that the sets can be compared.
+    """
     return {
         one.kind: decide(
-            section.model_copy(update={"filters": (one,)}), pool, {one.kind: scores[one.kind]}
+            section.model_copy(update={"filters": (one,)}),
+            pool,
+            {one.kind: scores[one.kind]},
+            at_most=at_most,
         )
         for one in section.filters
     }
@@ -158,4 +179,6 @@ def decisions_frame(
     frame = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).astype(
         {"kept": "bool", "random_kept": "bool"}
     )
-    return frame.assign(**{f"{kind}_kept": [d.kept for d in own] for kind, own in alone.items()})
+    for kind, own in alone.items():
+        frame[f"{kind}_kept"] = np.array([decision.kept for decision in own], dtype=bool)
+    return frame

@@ -54,8 +54,9 @@ def filter_pool(
             is which.
 
     Returns:
-        Metrics: images in and out and by which filter they were rejected, mean scores, and
-        manifold scores and coverage of the pool, the kept set and its random twin.
+        Metrics: images in and out, by which filter they were rejected and how many each would
+        keep alone, mean scores, and manifold scores and coverage of the pool, the kept set and
+        its random twin.
 
     Raises:
         DatasetError: If the train split is empty, or the kept set covers less than
@@ -71,8 +72,11 @@ def filter_pool(
     scores, extra = _score(section, train, pool, crops, model_dir, work_dir)
     save_table(scores_frame(scores), out_dir / SCORES)
     decisions = decide(section, pool, scores)
-    frame = decisions_frame(section, pool, decisions, decide_alone(section, pool, scores))
+    num_kept = sum(decision.kept for decision in decisions)
+    alone = decide_alone(section, pool, scores, at_most=num_kept)
+    frame = decisions_frame(section, pool, decisions, alone)
     metrics = measure(pool, scores, decisions, frame, crops) | extra
+    metrics["kept_alone"] = {kind: sum(d.kept for d in own) for kind, own in alone.items()}
     _check(section, metrics)
     save_kept(pool, frame, out_dir)
     shutil.rmtree(work_dir, ignore_errors=True)
@@ -123,7 +127,9 @@ def _score(
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
             case ClipFilterConfig():
-                scorer = load_clip(config.model, model_dir, pool.class_names)
+                scorer = load_clip(
+                    config.model, model_dir, pool.class_names, asked_by="filter clip"
+                )
                 cache = FeatureCache(work_dir / "features", scorer.encoder, scorer.crop)
                 scores[config.kind] = score_by_clip(
                     pool,

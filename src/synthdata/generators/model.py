@@ -18,7 +18,7 @@ from synthdata.training.hardware import Hardware, choose_hardware, with_precisio
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Images at once on a CPU in bfloat16, whatever `batch_size` is: see `LayoutModel.in_batches`.
+# Images at once of an embedded model on a CPU in bfloat16: see `LayoutModel.in_batches`.
 _CPU_BATCH: Final = 8
 
 
@@ -46,15 +46,15 @@ class LayoutModel:
         """Yield what `run` makes of the items, in order.
 
         In a half precision a product's rounding depends on the shape of the batch, and 16
-        denoising steps make that visible. All batches therefore have one shape there, the last
-        one filled up with copies; on a CPU a fixed one, so that no setting changes an image. (On
-        a GPU the memory limits it: there an image depends on `batch_size`, by rounding.)
+        denoising steps make that visible. On a CPU all batches therefore have one shape there,
+        the last one filled up with copies, and that of an embedded model is fixed, so that no
+        setting changes an image. Pretrained models are large, so `batch_size` is theirs to set.
         """
         remaining = iter(items)
-        half = self.hardware.dtype != torch.float32
-        size = _CPU_BATCH if half and self.hardware.device.type == "cpu" else self.batch_size
+        fixed = self.hardware.device.type == "cpu" and self.hardware.dtype != torch.float32
+        size = _CPU_BATCH if fixed and self.card.kind == "embedded" else self.batch_size
         while batch := list(islice(remaining, size)):
-            missing = size - len(batch) if half else 0
+            missing = size - len(batch) if fixed else 0
             yield from islice(run(batch + batch[-1:] * missing), len(batch))
 
 
@@ -79,6 +79,15 @@ def load_model(
             f"the model in {model_dir} was fitted for classes {list(card.class_names)}, the data "
             f"set has {list(class_names)}; run fit again"
         )
-    hardware = with_precision(choose_hardware(config.device), config.mixed_precision)
+    hardware = sampling_hardware(config)
     pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
     return LayoutModel(card, pipeline, family, hardware, config.batch_size)
+
+
+def sampling_hardware(config: PipelineConfig) -> Hardware:
+    """Return where and in which number format a config's images are sampled, and log it.
+
+    Raises:
+        ConfigError: If the device or the number format isn't to be had here.
+    """
+    return with_precision(choose_hardware(config.device), config.mixed_precision)

@@ -5,6 +5,7 @@ from typing import Any
 
 import diffusers
 import torch
+from accelerate.utils import convert_outputs_to_fp32
 
 from synthdata.errors import GenerationError
 from synthdata.training.card import GeneratorCard
@@ -83,6 +84,8 @@ def load_generator(
         # The decoder stays in float32: bfloat16 has as many steps as pixels have grey levels.
         for part in denoisers:
             part.forward = torch.autocast(hardware.device.type, dtype=hardware.dtype)(part.forward)
+        # Else samplers would round their latents to what the last product gives.
+        denoisers[0].forward = convert_outputs_to_fp32(denoisers[0].forward)
     return pipeline.to(hardware.device), family
 
 

@@ -15,10 +15,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from synthdata.conditioning import prompt_for
-from synthdata.config.generate import ControlNetConfig, GenerateConfig, GeneratorConfig
+from synthdata.config.generate import (
+    ControlNetConfig,
+    GenerateConfig,
+    GeneratorConfig,
+    PipelineConfig,
+)
 from synthdata.files import read_json, replacing, sha256_file, sha256_json, write_json
 from synthdata.generators import build_generator
 from synthdata.generators.base import ImageGenerator
+from synthdata.generators.model import sampling_hardware
 from synthdata.manifest import save_dataset
 from synthdata.samples import (
     Annotations,
@@ -84,6 +90,8 @@ def generate_pools(
         made, metrics[pool] = _make_pool(
             config, shards, model_dir=model_dir, train=train, out_dir=out_dir
         )
+        if isinstance(config, PipelineConfig):
+            metrics[pool] |= sampling_hardware(config).describe()
         samples += made
     save_dataset(
         DetectionDataset(root=out_dir, class_names=train.class_names, samples=tuple(samples))

@@ -23,8 +23,8 @@ def layout_distances(
 
     Quantities: those of `metrics.box_statistics`, and `separation` from the nearest other object
     in pixels. Each entry holds `distance`, in the quantity's unit; `between_real`, the
-    mean distance between random halves of the real layouts, which no model can be expected
-    to beat; and `std`, the real standard deviation. None where there are too few objects.
+    mean distance between random halves of the real layouts, smaller sets and so a little
+    further apart; and `std`, the real standard deviation. None where there are too few objects.
     """
     halves = _random_halves(len(real))
     result: dict[str, dict[str, Any]] = {}

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from synthdata.boxes import FloatArray
-from synthdata.errors import ConfigError
+from synthdata.extras import needing_features
 from synthdata.metrics.arrays import check_features
 
 _KID_SUBSET_SIZE: Final = 1000  # the paper's
@@ -139,12 +139,8 @@ def inception_score(logits: FloatArray, *, seed: int, num_splits: int = 10) -> t
 
 def _import(name: str) -> Any:  # noqa: ANN401  # torch-fidelity has no types
     """Return a module that is too heavy, or too rarely installed, to import with this one."""
-    try:
+    with needing_features("FID, KID or Inception Score"):
         return import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"FID, KID and Inception Score need {error.name}: pip install 'synthdata[features]'"
-        ) from error
 
 
 def _tensor(features: FloatArray) -> Any:  # noqa: ANN401  # torch isn't imported here

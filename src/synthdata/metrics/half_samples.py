@@ -4,8 +4,13 @@ Both sets are cut at random to as many independent units and as many items. Then
 drawn again and again, without replacement: the metric is computed between half of the real items
 and half of the generated ones, and between that half of the real items and another one. The mean
 of the first is the value, their percentiles are the interval, and the mean of the second is the
-reference that no generator can be expected to beat. All are at the same sample size, on which
-FID, Inception Score and neighbour metrics depend.
+reference: what more images like the real ones would give. All are at the same sample size, on
+which FID, Inception Score and neighbour metrics depend. The percentiles of the differences within a
+draw tell whether value and reference differ.
+
+Where generated items were made for the layouts of the real ones, the sets are paired: a generated
+half then has the layouts that the real half has not, as another real half would. Else half of the
+layouts would be in both, and a perfect generator would come out nearer than real images do.
 
 Why not the bootstrap: drawn with replacement, an item meets its own copy at distance 0, which
 shifts MMD, FID and neighbour metrics away from what independent items give. Subsampling without
@@ -77,9 +82,9 @@ class Items:
         names, place = np.unique(self.unit, return_inverse=True)
         return rng.permutation(len(names))[place]
 
-    def shuffled(self, rng: np.random.Generator) -> "Items":
-        """Return the items in random order, those of a unit side by side."""
-        return self.take(np.lexsort((rng.random(len(self)), self.unit_ranks(rng))))
+    def order(self, rng: np.random.Generator) -> IntArray:
+        """Return a random order of the items in which those of a unit are side by side."""
+        return np.lexsort((rng.random(len(self)), self.unit_ranks(rng)))
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class Estimate:
         value: Between real and generated items, the mean over half-samples.
         low: Lower end of the interval.
         high: Upper end.
-        halves: The same between two real halves: the ideal, at this sample size.
+        halves: The same between two real halves: what real images give at this sample size.
+        differs: Whether the interval of value minus halves leaves out 0.
         num: Items of each set in a half-sample.
         reason: Why there is no value; empty where there is one.
     """
@@ -133,12 +139,18 @@ class Estimate:
     low: float | None
     high: float | None
     halves: float | None
+    differs: bool | None
     num: int
     reason: str = ""
 
+    @classmethod
+    def missing(cls, num: int, reason: str) -> "Estimate":
+        """Return that there is no value."""
+        return cls(None, None, None, None, None, num, reason)
+
 
 def estimate(
-    measure: Measure, *, real: Items, generated: Items, resampling: Resampling
+    measure: Measure, *, real: Items, generated: Items, resampling: Resampling, paired: bool = False
 ) -> dict[str, Estimate]:
     """Return a measure's values by name.
 
@@ -147,22 +159,32 @@ def estimate(
         real: Real items.
         generated: Generated ones.
         resampling: How half-samples are drawn.
+        paired: Whether each generated item was made for the layout of the real one in its place.
 
     Raises:
-        ValueError: If the measure can't use the items' values, NaN for instance.
+        ValueError: If the measure can't use the items' values, NaN for instance, or items that
+            are paired have different units.
     """
     rng = np.random.default_rng(resampling.seed)
-    real, generated = _matched(real, generated, rng)
+    if not paired:
+        real, generated = _matched(real, generated, rng)
+    elif not np.array_equal(real.unit, generated.unit):
+        raise ValueError(
+            f"paired items need the same units in the same places, got {len(real)} real and "
+            f"{len(generated)} generated items of other units"
+        )
     # The first and the last items are so far apart that no unit is in both.
     num = (len(real) + 1 - int(real.unit_sizes().max(initial=1))) // 2
     reason = _too_small(measure, real, generated, num)
     if reason:
-        return {name: Estimate(None, None, None, None, num, reason) for name in measure.names}
+        return {name: Estimate.missing(num, reason) for name in measure.names}
     drawn, between = [], []
     for _ in range(resampling.num_draws):
-        half = real.shuffled(rng).values
-        drawn.append(measure.compute(half[:num], generated.shuffled(rng).values[:num]))
-        between.append(measure.compute(half[:num], half[-num:]))
+        order = real.order(rng)
+        half, other = real.values[order[:num]], real.values[order[-num:]]
+        made = generated.values[(order if paired else generated.order(rng))[-num:]]
+        drawn.append(measure.compute(half, made))
+        between.append(measure.compute(half, other))
     columns = zip(
         measure.names,
         np.array(drawn, dtype=np.float64).T,  # None becomes NaN
@@ -187,6 +209,9 @@ def _too_small(measure: Measure, real: Items, generated: Items, num: int) -> str
         return (
             f"{MIN_UNITS} independent items of each set are needed at one size, there are {units}"
         )
+    fewest, needed = min(_fewest_units(one, num) for one in (real, generated)), MIN_UNITS // 2
+    if fewest < needed:
+        return f"half of the items may come from {fewest} independent ones, {needed} are needed"
     if num < measure.minimum:
         return (
             f"{measure.minimum} items of each set are needed in a half-sample, there are {num}: "
@@ -195,14 +220,28 @@ def _too_small(measure: Measure, real: Items, generated: Items, num: int) -> str
     return ""
 
 
+def _fewest_units(items: Items, num: int) -> int:
+    """Return from how few units `num` items may come."""
+    largest_first = np.sort(items.unit_sizes())[::-1]
+    return int(np.searchsorted(np.cumsum(largest_first), num)) + 1
+
+
 def _summary(
     drawn: npt.NDArray[np.float64], between: npt.NDArray[np.float64], num: int, confidence: float
 ) -> Estimate:
     num_undefined = int(np.isnan(drawn + between).sum())
     if num_undefined:
         reason = f"too rare to be measured: in {num_undefined} of {len(drawn)} half-samples none"
-        return Estimate(None, None, None, None, num, reason)
+        return Estimate.missing(num, reason)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     # NumPy's default takes percentiles of few draws too near to the middle.
     low, high = np.quantile(drawn, tails, method="weibull")
-    return Estimate(float(drawn.mean()), float(low), float(high), float(between.mean()), num)
+    least, most = np.quantile(drawn - between, tails, method="weibull")
+    return Estimate(
+        value=float(drawn.mean()),
+        low=float(low),
+        high=float(high),
+        halves=float(between.mean()),
+        differs=bool(least > 0 or most < 0),
+        num=num,
+    )

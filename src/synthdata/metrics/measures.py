@@ -34,8 +34,7 @@ def fid_measure(width: int) -> Measure:
 def manifold_measure(num_neighbors: int = 5) -> Measure:
     """Return precision, recall, density and coverage; they need four times the neighbours.
 
-    Below, a point's ball holds more than a quarter of its set, and most points lie in most
-    balls.
+    Below, a point's ball holds more than a quarter of its set.
     """
 
     def compute(real: Values, other: Values) -> tuple[float, ...]:
@@ -48,7 +47,7 @@ def manifold_measure(num_neighbors: int = 5) -> Measure:
         names=("precision", "recall", "density", "coverage"),
         compute=compute,
         minimum=4 * num_neighbors,
-        because=f"the balls to the {num_neighbors} nearest hold most of the set below",
+        because=f"the balls to the {num_neighbors} nearest hold over a quarter of the set below",
     )
 
 

@@ -8,7 +8,7 @@ from synthdata.boxes import FloatArray
 from synthdata.metrics.pair_distances import (
     Block,
     Float64Array,
-    IntArray,
+    IndexArray,
     PairDistances,
     Pairs,
     slices,
@@ -51,7 +51,7 @@ def smallest_ratios(
         return result
     pairs = PairDistances(query, centres)
 
-    def compare(rows: IntArray, columns: IntArray) -> None:
+    def compare(rows: IndexArray, columns: IndexArray) -> None:
         np.minimum.at(result, rows, pairs.exact(rows, columns) / squared_radii[columns])
 
     for block in pairs.blocks():
@@ -140,7 +140,7 @@ class _Nearest:
         self._upper[:] = self._exact
 
 
-def _merge(table: Float64Array, rows: IntArray, values: Float64Array) -> None:
+def _merge(table: Float64Array, rows: IndexArray, values: Float64Array) -> None:
     """Put values `(P,)` into their rows of a table, which keep their smallest ones, sorted."""
     order = np.lexsort((values, rows))
     rows, values = rows[order], values[order]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from synthdata.boxes import FloatArray
 
 Float64Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.intp]
+IndexArray = npt.NDArray[np.intp]
 AnyFloatArray = npt.NDArray[np.floating]
 
 # The larger a block, the less its preparation matters beside its product; 16 MB of float32.
@@ -60,8 +60,8 @@ class Pairs(NamedTuple):
         upper: `(P,)` bounds.
     """
 
-    rows: IntArray
-    columns: IntArray
+    rows: IndexArray
+    columns: IndexArray
     lower: Float64Array
     upper: Float64Array
 
@@ -119,7 +119,7 @@ class PairDistances:
                 found = self._candidates(block, limits)
         return found
 
-    def within(self, block: Block, limits: Float64Array) -> tuple[IntArray, IntArray]:
+    def within(self, block: Block, limits: Float64Array) -> tuple[IndexArray, IndexArray]:
         """Return rows and columns of the block's pairs within `limits`, the limit included."""
         found = self.candidates(block, limits)
         limit = _limits_of(found, block, limits)
@@ -129,7 +129,7 @@ class PairDistances:
         inside[is_open] = exact <= limit[is_open]
         return found.rows[inside], found.columns[inside]
 
-    def bounds(self, block: Block, flat: IntArray) -> Pairs:
+    def bounds(self, block: Block, flat: IndexArray) -> Pairs:
         """Return P pairs of a block, given by their places `(P,)` in the flattened block."""
         rows, columns = np.divmod(flat, block.lower.shape[1])
         lower = block.lower.ravel()[flat].astype(np.float64)
@@ -140,7 +140,7 @@ class PairDistances:
         unit = self._scale**2
         return Pairs(rows, columns, lower / unit, (lower + 2 * slack) / unit)
 
-    def exact(self, rows: IntArray, columns: IntArray) -> Float64Array:
+    def exact(self, rows: IndexArray, columns: IndexArray) -> Float64Array:
         """Return the squared distances of P pairs, `(P,)`, summed up in float64."""
         result = np.empty(len(rows))
         for part in slices(0, len(rows), self._exact_step):

@@ -36,14 +36,15 @@ def image_seconds(run: Run, arm: str) -> float | None:
     """Return what making an arm's extra images takes in one repetition, in seconds.
 
     Returns:
-        None for an arm that has no made images, such as `real` and `oracle`.
+        None for an arm that has no made images, such as `real` and `oracle`, and for what one
+        filter keeps alone, since its part of the stage isn't measured.
     """
     if arm == "copy_paste":
         return _pool_seconds(run, "copy_paste")
-    if not arm.startswith("synthetic"):
+    if arm not in ("synthetic", "synthetic_random_drop", "synthetic_filtered"):
         return None
     stages: list[StageName] = ["fit", "layout"]
-    if arm not in ("synthetic", "synthetic_random_drop"):
+    if arm == "synthetic_filtered":
         stages.append("filter")
     once = sum(_mean(stage_seconds(folder) for folder in run.computed(stage)) for stage in stages)
     return round(once + (_pool_seconds(run, "synthetic") or 0.0), 3)

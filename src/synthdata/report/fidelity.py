@@ -1,6 +1,6 @@
 """The fidelity metrics as tables: a row a metric, a column a class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,10 +8,12 @@ from synthdata.report.numerals import MINUS
 
 _TITLES: Final = {"images": "Whole images", "crops": "Crops of objects", "boxes": "Boxes"}
 _METRICS: Final = {
-    "fid": "FID", "kid": "KID", "cmmd": "CMMD", "clip_score": "CLIP score",
-    "inception_score": "Inception Score", "log_area": "log area", "log_aspect": "log aspect",
-    "centre_x": "centre x", "centre_y": "centre y",
+    "fid": "Fréchet distance", "kid": "kernel distance", "cmmd": "CMMD",
+    "clip_score": "CLIP score", "inception_score": "Inception Score", "log_area": "log area",
+    "log_aspect": "log aspect", "centre_x": "centre x", "centre_y": "centre y",
 }  # fmt: skip
+# What the two are called in the features for which they are defined.
+_OF_INCEPTION: Final = {"fid": "FID", "kid": "KID"}
 
 
 @dataclass(frozen=True)
@@ -20,15 +22,12 @@ class Cell:
 
     Attributes:
         value: With its interval, or "too few".
-        halves: The same between two real halves; empty where there is none.
-        num: Items of each set that it was measured with.
-        reason: Why there is no value; empty where there is one.
+        halves: The same between two real halves, and whether the value differs from it; the
+            number of items where there is no value.
     """
 
     value: str
     halves: str
-    num: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -39,37 +38,54 @@ class FidelityTable:
         title: What was compared, and in whose features.
         columns: Classes, or "all".
         rows: A metric's name and a cell a column.
+        reasons: Why there are too few, a sentence each.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    reasons: tuple[str, ...]
 
 
 def fidelity_tables(fidelity: Mapping[str, Any] | None) -> list[FidelityTable]:
     """Return a table for each kind of items and encoder, of what stage `score` measured."""
-    by_table: dict[tuple[str, str | None], dict[str, dict[str, Cell]]] = {}
+    by_table: dict[tuple[str, str | None], list[Mapping[str, Any]]] = {}
     for row in fidelity["rows"] if fidelity else ():
-        table = by_table.setdefault((row["of"], row["encoder"]), {})
-        table.setdefault(row["metric"], {})[row["class"] or "all"] = _cell(row)
-    return [
-        FidelityTable(
-            title=_TITLES[of] + (f", {encoder}" if encoder else ""),
-            columns=tuple(next(iter(metrics.values()))),
-            rows=tuple(
-                (_METRICS.get(name, name), tuple(cells.values())) for name, cells in metrics.items()
-            ),
-        )
-        for (of, encoder), metrics in by_table.items()
-    ]
+        by_table.setdefault((row["of"], row["encoder"]), []).append(row)
+    return [_table(of, encoder, rows) for (of, encoder), rows in by_table.items()]
+
+
+def _table(of: str, encoder: str | None, rows: Sequence[Mapping[str, Any]]) -> FidelityTable:
+    columns = tuple(dict.fromkeys(row["class"] or "all" for row in rows))
+    cells: dict[str, list[Cell]] = {}
+    reasons = []
+    for row in rows:
+        title = _metric_title(row["metric"], encoder)
+        cells.setdefault(title, []).append(_cell(row))
+        if row["reason"]:
+            where = f" of {row['class']}" if row["class"] else ""
+            reasons.append(f"{title}{where}: {row['reason']}.")
+    return FidelityTable(
+        title=_TITLES[of] + (f", {encoder}" if encoder else ""),
+        columns=columns,
+        rows=tuple((title, tuple(values)) for title, values in cells.items()),
+        reasons=tuple(reasons),
+    )
+
+
+def _metric_title(metric: str, encoder: str | None) -> str:
+    known = _METRICS | (_OF_INCEPTION if encoder == "inception-v3" else {})
+    return known.get(metric, metric)
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:
     if row["value"] is None:
-        return Cell("too few", "", row["num"], row["reason"])
+        return Cell("too few", f"{row['num']} a half")
     value, low, high, halves = (_digits(row[name]) for name in ("value", "low", "high", "halves"))
-    return Cell(f"{value} ({low} to {high})", halves, row["num"], "")
+    differs = ", differs" if row["differs"] else ""
+    return Cell(f"{value} ({low} to {high})", f"real {halves}{differs}")
 
 
 def _digits(value: float) -> str:
-    return f"{value:.3g}".replace("-", MINUS)
+    text = f"{value:#.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+    return text.rstrip(".").replace("-", MINUS)

@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
+from synthdata.config.version import ArmName
 from synthdata.report.charts import Axis, Curves, Histogram, axis_over, curves, histogram
 from synthdata.report.run import Run
 from synthdata.report.wording import arm_title
 
 _INKS = ("real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
-         "oracle", "real_rfs", "synthetic_manifold", "synthetic_clip", "synthetic_detector",
-         "synthetic_memorisation")  # fmt: skip
+         "oracle", "real_rfs")  # fmt: skip
 
 
 def ink(arm: str) -> int:
     """Return the number of the colour that an arm has on the whole page."""
-    return _INKS.index(arm) if arm in _INKS else len(_INKS)
+    others = [name for name in get_args(ArmName) if name not in _INKS]
+    return [*_INKS, *others, arm].index(arm)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def _run_context(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "data_problems": tables.data_problems(run.first("prepare")),
         "histograms": figures.filter_histograms(run),
         "score": run.first("score").metrics,
-        "fidelity": fidelity_tables(run.first("score").metrics["fidelity"]),
+        "fidelity": fidelity_tables(run.first("score").metrics.get("fidelity")),
         "filter_table": tables.filter_table(run.first("filter"), class_names),
         "generator_curves": figures.generator_curves(run),
         "detector_curves": figures.detector_curves(run, list(metrics["arms"])),

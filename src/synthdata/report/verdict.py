@@ -215,7 +215,12 @@ def _add_costs(metrics: dict[str, Any], run: Run, scores: pd.DataFrame) -> None:
     shares = recovered_fraction(scores, reference=metrics["reference"]) if shown else {}
     for arm, row in metrics["arms"].items():
         seconds = image_seconds(run, arm)
-        gained = row["difference"] is not None and row["difference"] > 0
+        # Against another choice of the same images their making isn't what a gain costs.
+        gained = (
+            row["difference"] is not None
+            and row["difference"] > 0
+            and not metrics["reference"].startswith("synthetic")
+        )
         row["cost_s"] = seconds
         row["cost_s_per_point"] = (
             seconds / (100 * row["difference"]) if gained and seconds is not None else None

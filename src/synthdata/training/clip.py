@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 from synthdata.conditioning import NO_OBJECTS
 from synthdata.config.clip import ClipTrainingConfig
 from synthdata.config.encoder import EfficientNetConfig
+from synthdata.extras import needing_features
 from synthdata.features import build_encoder
 from synthdata.features.clip import ClipProjections
 from synthdata.features.crops import CropSettings
-from synthdata.features.extra import needing_features
 from synthdata.samples import DetectionDataset
 from synthdata.seeding import derive_seed
 from synthdata.training.clip_examples import ClipExamples, make_clip_examples

@@ -21,8 +21,8 @@ class Hardware:
 
     Attributes:
         device: Such as `cpu`.
-        dtype: float32, or bfloat16 where the device multiplies it faster; float16 where a
-            training asks for it.
+        dtype: float32, or bfloat16 where the device multiplies it faster; float16 where it is
+            asked for, or a GPU has no bfloat16.
     """
 
     device: torch.device
@@ -64,7 +64,7 @@ def choose_hardware(device: Device) -> Hardware:
 
 
 def with_precision(hardware: Hardware, mixed_precision: MixedPrecision) -> Hardware:
-    """Return the hardware with the number format of a training.
+    """Return the hardware with the number format of a training or a sampling.
 
     Raises:
         ConfigError: If fp16 is asked for on a CPU.

@@ -20,12 +20,8 @@ _LICENCES = {
     "bccd": "BCCD, MIT",
 }
 _FILTER_OF_ARM = {
-    **{
-        f"synthetic_{kind}": f"the choice of the filter stage's {kind} filter alone"
-        for kind in ("manifold", "clip", "detector", "memorisation")
-    },
     "synthetic_filtered": "the filter stage's choice",
-    "synthetic_random_drop": "as many images dropped at random as the filter stage drops",
+    "synthetic_random_drop": "as many images as the filter stage keeps, drawn at random",
 }
 _UNKNOWN_LICENCE = "not known to synthdata; state it yourself before you share this data"
 
@@ -96,7 +92,7 @@ def arm_card(
             "licence": provenance.licence,
             "generators": generators,
             "generator_config_sha256": sorted({s.config_sha256 for s in samples if s.generator}),
-            "filter": _FILTER_OF_ARM.get(arm.name, ""),
+            "filter": _filter_of(arm.name),
         },
         "config_sha256": sha256_json(sections),
         "config": sections,
@@ -117,6 +113,12 @@ def _box_statistics(xyxy: FloatArray) -> dict[str, Any]:
             low, middle, high = np.quantile(value, [0, 0.5, 1]).round(2).tolist()
             statistics[name] = {"min": low, "median": middle, "max": high}
     return statistics
+
+
+def _filter_of(arm: str) -> str:
+    kind = arm.removeprefix("synthetic_")
+    alone = "" if kind == arm else f"the choice of the filter stage's {kind} filter alone"
+    return _FILTER_OF_ARM.get(arm, alone)
 
 
 def _list_statistics(arm: Arm) -> dict[str, Any]:

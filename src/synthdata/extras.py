@@ -1,4 +1,4 @@
-"""The optional packages of the encoders."""
+"""The optional packages of encoders and metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ def needing_features(what: str) -> Iterator[None]:
     """Say what to install where an import in the block fails.
 
     Args:
-        what: Of the config, what needs the packages.
+        what: Needs the packages; begins the message.
 
     Raises:
         ConfigError: If a package is missing.
