@@ -1,6 +1,7 @@
 """The whole loop of `smoke.yaml`, through the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,23 +103,28 @@ def test_opening_test_trains_nothing_anew_and_is_logged(
 
 
 def test_each_filter_is_measured_against_a_random_drop(
-    smoke_workspace: Path, command: Command
+    smoke_workspace: Path, command: Command, tmp_path: Path
 ) -> None:
-    before = read_json(smoke_workspace / RUN / "seed-0" / "filter" / "metrics.json")
+    # Two filters and one repetition, in a copy: other filters are another run.
+    workspace = shutil.copytree(smoke_workspace, tmp_path / "copy", symlinks=True)
+    filters = "filter.filters=[{kind: manifold, crop_size: 48}, {kind: memorisation}]"
 
-    done = command("synthdata", "ablate-filters", "smoke.yaml", "seeds=[0]", cwd=smoke_workspace)
+    done = command("synthdata", "ablate-filters", "smoke.yaml", "seeds=[0]", filters, cwd=workspace)
 
     assert f"report: {RUN}-filter-ablation/report/report.html" in done.stdout
-    ablation = smoke_workspace / f"{RUN}-filter-ablation"
+    assert "random drop here" in done.stdout
+    ablation = workspace / f"{RUN}-filter-ablation"
     report = read_json(ablation / "report" / "metrics.json")
     assert report["reference"] == "synthetic_random_drop"
-    kinds = [one.kind for one in CONFIG.filter.filters]
     assert set(report["arms"]) == {
-        "synthetic", "synthetic_random_drop", "synthetic_filtered",
-        *(f"synthetic_{kind}" for kind in kinds),
+        "synthetic_random_drop", "synthetic", "synthetic_manifold", "synthetic_memorisation",
+        "synthetic_filtered",
     }  # fmt: skip
     version = read_json(ablation / "seed-0" / "version" / "metrics.json")["arms"]
     lengths = {arm["training_list"]["length"] for arm in version.values()}
     assert lengths == {CONFIG.version.list_length}
-    assert read_json(smoke_workspace / RUN / "seed-0" / "filter" / "metrics.json") == before
-    assert not (smoke_workspace / "data" / "versions" / "smoke-filter-ablation").exists()
+    fitted = [
+        folder / RUN / "seed-0" / "fit" / "metrics.json" for folder in (smoke_workspace, workspace)
+    ]
+    assert fitted[0].read_bytes() == fitted[1].read_bytes(), "the run's own stages are taken"
+    assert not (workspace / "data" / "versions" / "smoke-filter-ablation").exists()

@@ -97,16 +97,14 @@ def test_images_as_good_as_real_ones_do_not_differ() -> None:
     same = estimate(CMMD, real=real, generated=real, resampling=ONCE, paired=True)["cmmd"]
     assert same.value == same.halves
     assert not same.differs
-    moved = Items(real.values + 0.5, real.unit)
+    moved = Items(real.values + 2, real.unit)
     assert estimate(CMMD, real=real, generated=moved, resampling=ONCE, paired=True)["cmmd"].differs
 
 
 def test_half_of_the_items_must_not_come_from_a_few_units() -> None:
     one_crowd = Items(np.arange(100), np.concatenate([np.zeros(81, int), np.arange(1, 20)]))
     found = estimate(CLIP_SCORE, real=one_crowd, generated=one_crowd, resampling=ONCE)
-    assert found["clip_score"].reason == (
-        "half of the items may come from 1 independent ones, 10 are needed"
-    )
+    assert "independent ones on average, 10 are needed" in found["clip_score"].reason
 
 
 def test_sets_are_matched_in_units_and_in_items() -> None:

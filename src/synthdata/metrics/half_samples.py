@@ -209,9 +209,12 @@ def _too_small(measure: Measure, real: Items, generated: Items, num: int) -> str
         return (
             f"{MIN_UNITS} independent items of each set are needed at one size, there are {units}"
         )
-    fewest, needed = min(_fewest_units(one, num) for one in (real, generated)), MIN_UNITS // 2
-    if fewest < needed:
-        return f"half of the items may come from {fewest} independent ones, {needed} are needed"
+    found, needed = min(_units_in_half(one, num) for one in (real, generated)), MIN_UNITS / 2
+    if found < needed:
+        return (
+            f"half of the items come from {found:.0f} independent ones on average, {needed:.0f} "
+            "are needed"
+        )
     if num < measure.minimum:
         return (
             f"{measure.minimum} items of each set are needed in a half-sample, there are {num}: "
@@ -220,10 +223,10 @@ def _too_small(measure: Measure, real: Items, generated: Items, num: int) -> str
     return ""
 
 
-def _fewest_units(items: Items, num: int) -> int:
-    """Return from how few units `num` items may come."""
-    largest_first = np.sort(items.unit_sizes())[::-1]
-    return int(np.searchsorted(np.cumsum(largest_first), num)) + 1
+def _units_in_half(items: Items, num: int) -> float:
+    """Return from how many units `num` items come, on average."""
+    rng = np.random.default_rng(0)
+    return float(np.mean([len(np.unique(items.unit[items.order(rng)[:num]])) for _ in range(20)]))
 
 
 def _summary(

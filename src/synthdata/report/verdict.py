@@ -213,14 +213,11 @@ def _add_costs(metrics: dict[str, Any], run: Run, scores: pd.DataFrame) -> None:
     # A share of a gain that isn't shown to exist means nothing.
     shown = metrics["arms"].get("oracle", {}).get("verdict") == "helps"
     shares = recovered_fraction(scores, reference=metrics["reference"]) if shown else {}
+    # Against another choice of the same images their making isn't what a gain costs.
+    same_images = metrics["reference"].startswith("synthetic")
     for arm, row in metrics["arms"].items():
-        seconds = image_seconds(run, arm)
-        # Against another choice of the same images their making isn't what a gain costs.
-        gained = (
-            row["difference"] is not None
-            and row["difference"] > 0
-            and not metrics["reference"].startswith("synthetic")
-        )
+        seconds = None if same_images else image_seconds(run, arm)
+        gained = row["difference"] is not None and row["difference"] > 0
         row["cost_s"] = seconds
         row["cost_s_per_point"] = (
             seconds / (100 * row["difference"]) if gained and seconds is not None else None
