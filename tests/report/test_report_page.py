@@ -79,7 +79,7 @@ def test_in_inceptions_features_the_distances_have_their_own_names() -> None:
         "reason": "",
     }  # fmt: skip
     (table,) = fidelity_tables({"rows": [row]})
-    assert table.rows == (("FID", (Cell("1234 (12.0 to 2000)", "real 0.500"),)),)
+    assert table.rows == (("FID", (Cell("1234", "12.0 to 2000", "real 0.500", differs=False),)),)
 
 
 def test_the_table_shows_each_arms_numbers(page: html.HtmlElement, metrics: dict[str, Any]) -> None:

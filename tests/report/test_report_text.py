@@ -3,10 +3,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finished_run import FinishedRun
 from rich.console import Console
 
 from synthdata.files import read_json
-from synthdata.report import render_verdict, verdict_rows
+from synthdata.report import render_layout_score, render_verdict, verdict_rows
 from synthdata.report.numerals import NBSP, duration, measured, p_value, percent, plain, signed
 from synthdata.report.wording import headline, notes
 
@@ -27,6 +28,15 @@ def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any
         assert f"{row['map50_95']:.3f}" in line
         assert line.rstrip().endswith("4")
     assert metrics["headline"]["claim"] in text
+
+
+def test_the_terminal_shows_fidelity_beside_real_halves(finished: FinishedRun) -> None:
+    score = read_json(finished.inputs["seed-0/score"] / "metrics.json")
+    file = io.StringIO()
+    Console(file=file, width=120).print(render_layout_score(score))
+    lines = [line for line in file.getvalue().splitlines() if line.startswith("kernel distance")]
+    assert lines[0].split() == ["kernel", "distance", f"{MINUS}0.0123*", "(real", "0.00300)"]
+    assert lines[1].count("*") == 3
 
 
 def test_the_terminal_shows_class_names_as_text(metrics: dict[str, Any]) -> None:

@@ -21,13 +21,16 @@ class Cell:
     """One metric of one class.
 
     Attributes:
-        value: With its interval, or "too few".
-        halves: The same between two real halves, and whether the value differs from it; the
-            number of items where there is no value.
+        value: Or "too few".
+        interval: Empty where there is no value.
+        halves: The same between two real halves; the number of items where there is no value.
+        differs: Whether the value differs from that.
     """
 
     value: str
+    interval: str
     halves: str
+    differs: bool
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,9 @@ def _metric_title(metric: str, encoder: str | None) -> str:
 
 def _cell(row: Mapping[str, Any]) -> Cell:
     if row["value"] is None:
-        return Cell("too few", f"{row['num']} a half")
+        return Cell("too few", "", f"{row['num']} a half", differs=False)
     value, low, high, halves = (_digits(row[name]) for name in ("value", "low", "high", "halves"))
-    differs = ", differs" if row["differs"] else ""
-    return Cell(f"{value} ({low} to {high})", f"real {halves}{differs}")
+    return Cell(value, f"{low} to {high}", f"real {halves}", row["differs"])
 
 
 def _digits(value: float) -> str:

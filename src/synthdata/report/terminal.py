@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synthdata.report import numerals, wording
+from synthdata.report.fidelity import FidelityTable, fidelity_tables
 from synthdata.report.run import in_order
 
 _STYLES = {
@@ -15,6 +16,7 @@ _STYLES = {
     "reference": "dim",
 }  # fmt: skip
 _MAX_CLASSES = 5
+_FIDELITY_NOTE = "In brackets the same between two halves of the real images; * differs from it."
 
 
 def render_verdict(metrics: Mapping[str, Any]) -> RenderableType:
@@ -73,7 +75,24 @@ def render_layout_score(metrics: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [table, Text(), boxes]
     if metrics["alone"] is not None:
         parts += [Text(), _alone_table(metrics["alone"])]
+    tables = fidelity_tables(metrics["fidelity"])
+    for fidelity in tables:
+        parts += [Text(), _fidelity_table(fidelity)]
+    if tables:
+        parts += [Text(), Text(_FIDELITY_NOTE)]
     return Group(*parts)
+
+
+def _fidelity_table(fidelity: FidelityTable) -> Table:
+    """Return values beside what real halves give; the page has the intervals."""
+    table = _empty_table(*fidelity.columns[:_MAX_CLASSES], first=fidelity.title, max_width=24)
+    for name, cells in fidelity.rows:
+        shown = (
+            f"{cell.value}{'*' if cell.differs else ''} ({cell.halves})"
+            for cell in cells[:_MAX_CLASSES]
+        )
+        table.add_row(name, *shown)
+    return table
 
 
 def _alone_table(alone: Mapping[str, Any]) -> Table:
@@ -117,12 +136,14 @@ def _class_table(metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _empty_table(*numbers: str, first: str = "arm") -> Table:
+def _empty_table(*numbers: str, first: str = "arm", max_width: int = 14) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column(first, no_wrap=True)
     for name in numbers:
         # A class name may be long; it is cut rather than the numbers.
-        table.add_column(Text(name), justify="right", no_wrap=True, min_width=5, max_width=14)
+        table.add_column(
+            Text(name), justify="right", no_wrap=True, min_width=5, max_width=max_width
+        )
     return table
 
 
