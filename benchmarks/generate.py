@@ -2,23 +2,25 @@
 
     python benchmarks/generate.py runs/bccd-24/seed-0 --num-images 16
 
-Both use the same weights, layouts, seeds and steps. The plain call is
-`StableDiffusionControlNetPipeline` as it is loaded: float32, one image at a time. FLOP/s are those
-of the matrix products and convolutions that the plain call makes, over the matmul rate in bfloat16
-(and float32) that this machine reaches in this run.
+Both use the same weights, layouts, seeds, steps and guidance scale. The plain call is
+`StableDiffusionControlNetPipeline` as it is loaded: float32, one image at a time, guided in every
+step. synthdata's is measured as configured and, where `guidance_end` is below 1, guided throughout
+too. FLOP/s are those of the matrix products and convolutions that each makes, over the matmul rate
+that this machine reaches in this run.
 """
 
 import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import torch
 from diffusers import StableDiffusionControlNetPipeline
 from machine import matmul_rates, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from synthdata.conditioning import control_map, prompt_for
-from synthdata.config.generate import GenerateConfig
+from synthdata.config.generate import ControlNetConfig, GenerateConfig
 from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.manifest import load_dataset, load_layouts
 from synthdata.runfolder import read_section
@@ -27,7 +29,7 @@ from synthdata.training.card import read_card
 
 
 def main() -> None:
-    """Print images a second of both, their ratio and the share of the machine's peak."""
+    """Print images a second of each way, their ratios and shares of the machine's peak."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("repetition", type=Path, help="runs/<name>/seed-<s>, stage generate done")
     parser.add_argument("--pool", default="synthetic")
@@ -38,6 +40,8 @@ def main() -> None:
 
     config = GenerateConfig.model_validate(read_section(folder / "generate"))
     settings, card = config.generators[arguments.pool], read_card(folder / "fit")
+    if not isinstance(settings, ControlNetConfig):
+        raise SystemExit(f"pool {arguments.pool} is of kind {settings.kind}; name a controlnet's")
     names = load_dataset(folder / "prepare").class_names
     requests = [
         GenerationRequest(f"image-{i}", layout, prompt_for(layout, names, card.prompt_template), i)
@@ -48,37 +52,48 @@ def main() -> None:
     )
     plain.set_progress_bar_config(disable=True)
 
-    def call_plain(request: GenerationRequest) -> None:
-        layout = request.layout
-        plain(
-            prompt=request.prompt,
-            image=torch.from_numpy(control_map(layout, len(names)))[None],
-            width=layout.width,
-            height=layout.height,
-            num_inference_steps=settings.num_inference_steps,
-            guidance_scale=settings.guidance_scale,
-            generator=torch.Generator("cpu").manual_seed(request.seed),
-        )
+    def call_plain() -> None:
+        for request in requests:
+            layout = request.layout
+            plain(
+                prompt=request.prompt,
+                image=torch.from_numpy(control_map(layout, len(names)))[None],
+                width=layout.width,
+                height=layout.height,
+                num_inference_steps=settings.num_inference_steps,
+                guidance_scale=settings.guidance_scale,
+                generator=torch.Generator("cpu").manual_seed(request.seed),
+            )
 
+    variants = {"as configured": settings}
+    if settings.guidance_end < 1:
+        throughout = settings.model_copy(update={"guidance_end": 1.0})
+        variants["guided in every step"] = throughout
+    ways: dict[str, Callable[[], object]] = {"plain diffusers": call_plain}
+    for name, variant in variants.items():
+        generator = ControlNetGenerator(variant, folder / "fit", class_names=names)
+        ways[f"synthdata, {name}"] = lambda generator=generator: list(generator.generate(requests))
+    table = pd.DataFrame(
+        {name: measure(work, len(requests), arguments.repeats) for name, work in ways.items()}
+    ).T
+    table["ratio"] = table["images_per_s"] / table["images_per_s"].iloc[0]
+    for dtype, peak in matmul_rates().items():
+        print(f"matmul, {dtype}: {peak / 1e9:.0f} GFLOP/s")
+        table[f"of {dtype} matmul"] = table["gflops"] * 1e9 / peak
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(table.round(3).to_markdown())
+
+
+def measure(work: Callable[[], object], num_images: int, repeats: int) -> dict[str, float]:
+    """Return speed and operations of work that makes `num_images` images."""
     with FlopCounterMode(display=False) as counter:
-        call_plain(requests[0])
-    flops = counter.get_total_flops()
-    ours = ControlNetGenerator(settings, folder / "fit", class_names=names)
-    plain_s = seconds(lambda: call_plain(requests[0]), repeats=arguments.repeats)
-    ours_s = seconds(lambda: list(ours.generate(requests)), repeats=arguments.repeats)
-    ours_s /= len(requests)
-    peak = matmul_rates()
-    result = {
-        "images_per_s": {"plain diffusers, fp32, one at a time": 1 / plain_s, "ours": 1 / ours_s},
-        "ratio": plain_s / ours_s,
-        "gflop_per_image": flops / 1e9,
-        "gflops": {"plain": flops / plain_s / 1e9, "ours": flops / ours_s / 1e9},
-        "matmul_gflops": {name: value / 1e9 for name, value in peak.items()},
-        "share_of_matmul_peak": {name: flops / ours_s / value for name, value in peak.items()},
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        work()
+    flops, took = counter.get_total_flops(), seconds(work, repeats=repeats)
+    return {
+        "images_per_s": num_images / took,
+        "gflop_per_image": flops / num_images / 1e9,
+        "gflops": flops / took / 1e9,
     }
-    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

@@ -52,9 +52,15 @@ class PipelineConfig(Section):
 
 
 class ControlNetConfig(PipelineConfig):
-    """An image from noise alone, that shows the requested layout."""
+    """An image from noise alone, that shows the requested layout.
+
+    Attributes:
+        guidance_end: Share of the steps that are guided, the first ones; the others take half
+            the time. Not for Flux, which is told its guidance.
+    """
 
     kind: Literal["controlnet"]
+    guidance_end: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class RepaintConfig(PipelineConfig):

@@ -12,6 +12,7 @@ import torch
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
 from synthdata.config.generate import ControlNetConfig
+from synthdata.generators.guidance import GuidanceCutoff
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard
@@ -27,7 +28,7 @@ class ControlNetGenerator:
 
     Raises:
         GenerationError: If the model can't be loaded or has other classes, or the sampler
-            doesn't suit it.
+            or the end of guidance doesn't suit it.
     """
 
     def __init__(
@@ -35,6 +36,11 @@ class ControlNetGenerator:
     ) -> None:
         self._config = config
         self._model = load_model(config, model_dir, class_names=class_names)
+        self._guidance_cutoff = (
+            GuidanceCutoff(config.guidance_end, self._model.pipeline)
+            if config.guidance_end < 1
+            else None
+        )
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
@@ -57,6 +63,7 @@ class ControlNetGenerator:
             controlnet_conditioning_scale=float(self._config.controlnet_conditioning_scale),
             # On the CPU whatever the device is, so that every machine draws the same noise.
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
+            callback_on_step_end=self._guidance_cutoff,
             output_type="pt",
         )
         for request, image in zip(requests, output.images, strict=True):

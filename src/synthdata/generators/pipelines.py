@@ -80,6 +80,8 @@ def load_generator(
     denoisers = (getattr(pipeline, family.denoiser), pipeline.controlnet)
     for part in (*denoisers, pipeline.vae):
         part.to(memory_format=torch.channels_last)
+    if hasattr(pipeline.controlnet, "controlnet_cond_embedding"):
+        _compute_once(pipeline.controlnet.controlnet_cond_embedding)
     if hardware.dtype != dtype:
         # The decoder stays in float32: bfloat16 has as many steps as pixels have grey levels.
         for part in denoisers:
@@ -87,6 +89,22 @@ def load_generator(
         # Else samplers would round their latents to what the last product gives.
         denoisers[0].forward = convert_outputs_to_fp32(denoisers[0].forward)
     return pipeline.to(hardware.device), family
+
+
+def _compute_once(module: Any) -> None:  # noqa: ANN401
+    """Let a module return what it returned last when it is given the same tensor again.
+
+    A ControlNet embeds its picture, at full size, anew in every denoising step.
+    """
+    forward, last = module.forward, (None, None)
+
+    def remembering(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal last
+        if last[0] is not tensor:
+            last = (tensor, forward(tensor))
+        return last[1]
+
+    module.forward = remembering
 
 
 def _load_embedded(card: GeneratorCard, model_dir: Path, dtype: torch.dtype) -> tuple[Any, Family]:

@@ -1,0 +1,55 @@
+"""Guidance in the first denoising steps only: a step without it takes half the time."""
+
+from typing import Any, Final
+
+from diffusers.callbacks import PipelineCallback
+
+from synthdata.errors import GenerationError
+
+# What a text-to-image pipeline holds twice while it guides: for the unconditional branch first.
+_HELD_TWICE: Final = ("prompt_embeds", "add_text_embeds", "add_time_ids", "image")
+
+
+class GuidanceCutoff(PipelineCallback):  # type: ignore[misc]
+    """Ends classifier-free guidance after a share of a text-to-image pipeline's steps.
+
+    Guidance matters while the image takes its shape, hardly in the last steps (Kynkäänniemi et
+    al. 2024, "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in
+    Diffusion Models"). diffusers' own callbacks of that purpose take one image a call; this one
+    takes batches.
+
+    Args:
+        guidance_end: Share of the steps that are guided, in (0, 1]; at least one is.
+        pipeline: What will call it.
+
+    Raises:
+        GenerationError: If the pipeline doesn't guide by two branches.
+    """
+
+    def __init__(self, guidance_end: float, pipeline: Any) -> None:  # noqa: ANN401
+        super().__init__(cutoff_step_ratio=guidance_end)
+        if not hasattr(type(pipeline), "do_classifier_free_guidance"):
+            raise GenerationError(
+                f"guidance_end is {guidance_end}, but {type(pipeline).__name__} is told its "
+                "guidance and has no second branch to leave out; set it to 1"
+            )
+        self._tensors = [name for name in _HELD_TWICE if name in pipeline._callback_tensor_inputs]
+
+    @property
+    def tensor_inputs(self) -> list[str]:
+        """What the pipeline is to hand over."""
+        return self._tensors
+
+    def callback_fn(
+        self,
+        pipeline: Any,  # noqa: ANN401
+        step_index: int,
+        timesteps: int,  # noqa: ARG002
+        callback_kwargs: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return the conditional branch's tensors alone once the last guided step is done."""
+        guided = max(1, round(pipeline.num_timesteps * self.config.cutoff_step_ratio))
+        if step_index + 1 != guided or not pipeline.do_classifier_free_guidance:
+            return callback_kwargs
+        pipeline._guidance_scale = 1.0  # no guidance; the next call sets its own
+        return {name: both.chunk(2)[1] for name, both in callback_kwargs.items()}
