@@ -96,12 +96,13 @@ def _compute_once(module: Any) -> None:  # noqa: ANN401
 
     A ControlNet embeds its picture, at full size, anew in every denoising step.
     """
-    forward, last = module.forward, (None, None)
+    forward = module.forward
+    last: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def remembering(tensor: torch.Tensor) -> torch.Tensor:
         nonlocal last
-        if last[0] is not tensor:
-            last = (tensor, forward(tensor))
+        if last is None or last[0] is not tensor:
+            last = tensor, forward(tensor)
         return last[1]
 
     module.forward = remembering
