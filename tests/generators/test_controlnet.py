@@ -190,6 +190,19 @@ def test_a_single_file_of_weights_is_refused(fitted: Fitted, tmp_path: Path) -> 
         images((tmp_path / "fit", fitted[1]), requests(1))
 
 
+def test_a_picture_is_embedded_once_not_in_every_step(fitted: Fitted) -> None:
+    config = ControlNetConfig(kind="controlnet", device="cpu", num_inference_steps=4)
+    generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
+    embedding = generator._model.pipeline.controlnet.controlnet_cond_embedding
+    calls: list[object] = []
+    embedding.conv_in.register_forward_hook(lambda *_: calls.append(None))
+
+    for _ in range(2):
+        list(generator.generate(requests(1)))
+
+    assert len(calls) == 2
+
+
 def test_the_cpu_keeps_weights_in_float32(fitted: Fitted) -> None:
     config = ControlNetConfig(kind="controlnet", device="cpu")
     generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
