@@ -205,8 +205,14 @@ def main() -> None:
         )
     filter_pool(section, train=train, pool=pool, model_dir=clip_dir, out_dir=work_dir / "filter")
     scores = pd.read_parquet(work_dir / "filter" / SCORES)
+    known: dict[str, object] = {
+        "config": Path(arguments.config).stem, "draw": arguments.draw, "train_images": len(train),
+        "images_a_kind": arguments.number,
+    }  # fmt: skip
     rows = [
-        {"train_images": len(train), "filter": kind, **_aucs(one["score"].to_numpy(), kinds)}
+        known
+        | {"filter": kind, **_aucs(one["score"].to_numpy(), kinds)}
+        | {"overrides": " ".join(arguments.overrides)}
         for kind, one in scores.groupby("filter", sort=False)
     ]
     path: Path = arguments.csv
