@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
@@ -21,7 +22,10 @@ def training_key(
     train: Sequence[Sample],
     dataset: DetectionDataset,
 ) -> str:
-    """Return the digest of all that decides the weights of a training."""
+    """Return the digest of all that decides the weights of a training.
+
+    The versions belong to it: weights of one recipe aren't paired with those of another.
+    """
     unique = {sample.sample_id: sample for sample in train}
     images = {
         name: [_image_sha256(dataset, sample), _annotations_sha256(sample.annotations)]
@@ -30,6 +34,8 @@ def training_key(
     return sha256_json(
         [
             config.model_dump(mode="json"),
+            # A detector's kind is the name of its package.
+            [version(package) for package in ("synthdata", "torch", config.kind)],
             [settings.epochs, settings.batch_size, settings.seed],
             [settings.threads, settings.device],
             dataset.class_names,
