@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import yaml
@@ -34,8 +35,7 @@ def training_key(
     return sha256_json(
         [
             config.model_dump(mode="json"),
-            # A detector's kind is the name of its package.
-            [version(package) for package in ("synthdata", "torch", config.kind)],
+            _versions(config.kind),
             [settings.epochs, settings.batch_size, settings.seed],
             [settings.threads, settings.device],
             dataset.class_names,
@@ -43,6 +43,14 @@ def training_key(
             images,
         ]
     )
+
+
+@cache
+def _versions(detector: str) -> list[str]:
+    """Return what the trainings of a detector depend on; its kind is the name of its package."""
+    # Several distributions have the same package: with opencv, and without a display.
+    named = ["synthdata", "torch", *packages_distributions().get(detector, ())]
+    return [f"{name} {version(name)}" for name in named]
 
 
 def target_key(target: DetectionDataset) -> str:
