@@ -142,6 +142,25 @@ def test_repair_is_for_boxes_only(make_folder: MakeFolder, tmp_path: Path) -> No
     assert snapshot(tmp_path) == before
 
 
+def test_a_split_that_can_score_nothing_is_refused_and_a_missing_class_warned_of(
+    make_folder: MakeFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_folder("yolo")
+    labels = list((folder / "labels" / "val").glob("*.txt"))
+    for label in labels:
+        label.write_text("0 0.5 0.5 0.1 0.1\n")
+    config = section(folder_source(folder, "yolo"))
+
+    prepare(config, raw_dir=tmp_path, out_dir=tmp_path / "out")
+
+    assert "val has no object of dog: mAP leaves it out" in caplog.text
+    for label in labels:
+        label.write_text("")
+    with pytest.raises(DatasetError, match="val has 2 images and no object.*split_seed"):
+        prepare(config, raw_dir=tmp_path, out_dir=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_message_is_short_when_there_is_much_wrong(
     make_folder: MakeFolder, tmp_path: Path
 ) -> None:
@@ -198,8 +217,11 @@ def test_odd_files_of_a_folder_without_splits(tmp_path: Path) -> None:
 
 def test_look_alikes_of_a_folder_without_splits_stay_together(tmp_path: Path) -> None:
     root = tmp_path / "data"
+    (root / "labels").mkdir(parents=True)
     for number in range(12):
         write_blobs(root / "images" / f"a{number}.png", seed=number)
+        for name in "ab":
+            (root / "labels" / f"{name}{number}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
         with Image.open(root / "images" / f"a{number}.png") as image:
             image.save(root / "images" / f"b{number}.jpg", quality=70)
     (root / "data.yaml").write_text("train: images\nnames: [thing]\n")

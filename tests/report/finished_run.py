@@ -92,8 +92,9 @@ class _Work:
         parts: list[tuple[Split, int]] = [("train", 6), ("reserve", 4), ("val", 12), ("test", 5)]
         samples: list[Sample] = []
         for index, (split, num) in enumerate(parts):
+            drawn = self.seed if split == "train" else 0
             samples += write_dataset(
-                self.out_dir, num=num, split=split, seed=index, prefix=split
+                self.out_dir, num=num, split=split, seed=index + 10 * drawn, prefix=split
             ).samples
         save_dataset(DetectionDataset(self.out_dir, self.class_names, tuple(samples)))
         return {
@@ -228,11 +229,13 @@ class _Work:
             save_dataset(part)
         for arm in self.arms:
             write_json(self.out_dir / "arms" / arm / "card.json", {"arm": arm})
-        return {"arms": {arm: {"num_images": 16} for arm in self.arms}}
+        card = {"num_images": 16, "training_list": {"length": 16, "images_left_out": 0}}
+        return {"arms": dict.fromkeys(self.arms, card)}
 
     def train(self) -> dict[str, Any]:
         return {
             "evaluation_split": "val",
+            "num_evaluation_images": len(load_dataset(self.inputs["version"] / "eval" / "val")),
             "arms": {arm: self._train_arm(arm) for arm in self.arms},
         }
 

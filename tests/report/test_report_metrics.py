@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from finished_run import NOISE, FinishedRun, finish_run
 
+from synthdata.config.report import ReportConfig
 from synthdata.errors import ConfigError, RunError
 from synthdata.evaluation import compare_arms
 from synthdata.files import read_json, write_json
 from synthdata.report import write_report
 from synthdata.report.run import in_order, read_run
+from synthdata.report.verdict import _standing
 
 
 def _results(run: FinishedRun) -> pd.DataFrame:
@@ -76,9 +78,29 @@ def test_contrasts_turn_the_difference_to_the_chosen_arm_round(metrics: dict[str
         gap = arms["synthetic_filtered"]["map50_95"] - arms[row["against"]]["map50_95"]
         assert row["difference"] == pytest.approx(gap)
         assert row["low"] < row["difference"] < row["high"]
-        assert row["verdict"] in {"ahead", "behind", "level"}
         if row["verdict"] == "ahead":
             assert row["low"] > 0
+
+
+@pytest.mark.parametrize(
+    ("difference", "margin", "p_holm", "standing"),
+    [
+        pytest.param(0.05, 0.03, 0.001, "ahead", id="ahead"),
+        pytest.param(0.005, 0.001, 0.001, "level", id="certain, but not worth having"),
+        pytest.param(0.005, 0.03, 0.4, "undecided", id="undecided"),
+        pytest.param(0.05, 0.03, 0.06, "undecided", id="not after Holm"),
+    ],
+)
+def test_a_baseline_and_the_chosen_arm_are_held_to_the_same_rule(
+    difference: float, margin: float, p_holm: float, standing: str
+) -> None:
+    row = {"difference": difference, "p_holm": p_holm}
+    ahead = row | {"low": difference - margin, "high": difference + margin}
+    behind = {"low": -ahead["high"], "high": -ahead["low"], "difference": -difference}
+
+    assert _standing(ReportConfig(), ahead) == standing
+    mirrored = _standing(ReportConfig(), row | behind)
+    assert mirrored == ("behind" if standing == "ahead" else standing)
 
 
 def test_a_shared_stage_is_timed_once_and_named(
@@ -104,8 +126,11 @@ def test_costs_are_those_of_the_stages_an_arm_needs(metrics: dict[str, Any]) -> 
     assert arms["copy_paste"]["cost_s"] == 0.5
     assert arms["synthetic"]["cost_s"] == pytest.approx(220, abs=1)
     assert arms["synthetic_filtered"]["cost_s"] > arms["synthetic"]["cost_s"]
-    row = arms["synthetic"]
+    row = arms["synthetic_filtered"]
+    assert row["verdict"] == "helps"
     assert row["cost_s_per_point"] == pytest.approx(row["cost_s"] / (100 * row["difference"]))
+    assert arms["synthetic"]["difference"] > 0
+    assert arms["synthetic"]["cost_s_per_point"] is None, "a gain that isn't shown has no price"
 
 
 def test_the_share_of_the_oracles_gain_is_stated_where_it_has_one(

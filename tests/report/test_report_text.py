@@ -86,7 +86,7 @@ def _metrics(oracle: dict[str, Any] | None = None, **changes: Any) -> dict[str, 
         "headline_arm": "synthetic", "reference": "real", "confidence": 0.95, "minimum_gain": 0.01,
         "arms": arms if oracle is None else arms | {"oracle": oracle}, "contrasts": [],
         "layout_score": LAYOUT_SCORE, "conditional_on": [], "evaluation_split": "val",
-        "environment": {}, "test_looks": [], "warnings": [],
+        "environment": {}, "test_looks": [], "warnings": [], "provisional": False,
     }  # fmt: skip
 
 
@@ -122,6 +122,12 @@ def _metrics(oracle: dict[str, Any] | None = None, **changes: Any) -> dict[str, 
             "no interval, since all seeds gave the same difference, 4 paired seeds.",
             id="no spread",
         ),
+        pytest.param(
+            {"verdict": "inconclusive", "low": -0.01, "high": 0.09},
+            "Synthetic images are not shown to help here: +0.041 mAP50-95",
+            "Even a thousand seeds would not settle a difference of this size; more evaluation",
+            id="too few images",
+        ),
     ],
 )  # fmt: skip
 def test_the_headline_says_what_was_shown(
@@ -130,6 +136,37 @@ def test_the_headline_says_what_was_shown(
     found = headline(_metrics(**changes))
     assert found["claim"] == claim
     assert evidence in found["evidence"].replace(NBSP, " ")
+
+
+def test_of_few_seeds_the_headline_only_seems_to_know() -> None:
+    few = _metrics() | {"provisional": True}
+    assert headline(few)["claim"].startswith("Synthetic images seem to help here: ")
+
+
+@pytest.mark.parametrize(
+    ("conditional_on", "text"),
+    [
+        pytest.param(
+            ["prepare", "fit", "layout", "generate", "score", "filter", "version"],
+            "One draw of real images, trained generator, set of layouts, set of generated images "
+            "and choice by the filters and by chance, shared by all seeds. The interval covers "
+            "each seed's own training of the detector, not what another draw",
+            id="all but the detector",
+        ),
+        pytest.param(
+            ["prepare"],
+            "One draw of real images, shared by all seeds. The interval covers each seed's own "
+            "trained generator, set of layouts, set of generated images, choice by the filters and "
+            "by chance and training of the detector, not what another draw of real images",
+            id="the draw",
+        ),
+    ],
+)
+def test_the_conditions_name_what_was_shared_and_what_was_not(
+    conditional_on: list[str], text: str
+) -> None:
+    told = notes(_metrics() | {"conditional_on": conditional_on})
+    assert text in next(note["text"] for note in told if note["topic"] == "Conditional on")
 
 
 @pytest.mark.parametrize(
@@ -151,8 +188,9 @@ def test_the_oracle_note(share: float | None, text: str) -> None:
     [
         pytest.param("ahead", 0.01, "It costs nothing and does less: ", id="ahead"),
         pytest.param("behind", -0.09, "It costs nothing and does more: ", id="behind"),
-        pytest.param("level", -0.02, "does as well, as far as this run can tell: ", id="level"),
-        pytest.param("level", None, "can't be told apart by this run: ", id="no interval"),
+        pytest.param("level", -0.002, "It costs nothing and does as well: ", id="level"),
+        pytest.param("undecided", -0.02, "does as well, as far as this run can tell: ", id="open"),
+        pytest.param("undecided", None, "can't be told apart by this run: ", id="no interval"),
     ],
 )
 def test_the_note_on_a_free_baseline(verdict: str, low: float | None, text: str) -> None:

@@ -73,6 +73,16 @@ class ExperimentConfig(Section):
                 f"report.reference is {self.report.reference!r}, which is not among "
                 f"version.arms {list(self.version.arms)}"
             )
+        if self.report.reference == "oracle":
+            raise ValueError("report.reference can't be 'oracle', an upper end; expected real")
+        if self.report.headline is not None and (
+            not self.report.headline.startswith("synthetic")
+            or self.report.headline == self.report.reference
+        ):
+            raise ValueError(
+                "report.headline must be a synthetic arm other than report.reference "
+                f"({self.report.reference!r}), got {self.report.headline!r}"
+            )
         if self.report.headline not in (None, *self.version.arms):
             raise ValueError(
                 f"report.headline is {self.report.headline!r}, which is not among "
@@ -95,6 +105,11 @@ class ExperimentConfig(Section):
     def _arms_have_images(self) -> Self:
         pools, kinds = set(self.generate.generators), [one.kind for one in self.filter.filters]
         for arm in self.version.arms:
+            if arm == "oracle" and not self._holds_train_images_back():
+                raise ValueError(
+                    "arm 'oracle' needs real train images beyond the few-shot draw, and "
+                    "prepare.train_images takes all; lower it, or leave the arm out"
+                )
             if arm in ("real", "oracle"):
                 continue
             pool = arm if arm == "copy_paste" else "synthetic"
@@ -106,6 +121,10 @@ class ExperimentConfig(Section):
             if kept_by not in ("", "filtered", "random_drop", *kinds):
                 raise ValueError(f"arm {arm!r} needs a filter {kept_by}, there is {kinds}")
         return self
+
+    def _holds_train_images_back(self) -> bool:
+        drawn, shown = self.prepare.train_images, self.prepare.oracle_images
+        return drawn is not None and (shown is None or shown > drawn)
 
     @model_validator(mode="after")
     def _clip_is_fitted(self) -> Self:
@@ -156,7 +175,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise ConfigError(f"{source} with {list(overrides)} can't be read: {error}") from error
     try:
-        return ExperimentConfig.model_validate(values)
+        config = ExperimentConfig.model_validate(values)
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
@@ -165,6 +184,12 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
         ]
         problems = "problem" if len(lines) == 1 else "problems"
         raise ConfigError(f"{source} has {len(lines)} {problems}:\n" + "\n".join(lines)) from None
+    if config.train.evaluation_split == "test":
+        raise ConfigError(
+            "train.evaluation_split is 'test', which no config sets, since each look at test is "
+            "logged; leave it at val and call the command with --final"
+        )
+    return config
 
 
 def _shorten(value: object, limit: int = 60) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from synthdata.config.base import (
     Device,
@@ -30,6 +30,8 @@ class PipelineConfig(Section):
     Attributes:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 turns it off.
+        guidance_end: Share of the steps that are guided, the first ones; the others take half
+            the time. Not for Flux, which is told its guidance.
         controlnet_conditioning_scale: Weight of the layout.
         scheduler: Sampler; `own` keeps the pipeline's.
         render_scale: Images are made this many times larger than their layout and shrunk
@@ -43,6 +45,7 @@ class PipelineConfig(Section):
 
     num_inference_steps: PositiveInt = 16
     guidance_scale: PositiveFloat = 1.5
+    guidance_end: Annotated[float, Field(gt=0, le=1)] = 1.0
     controlnet_conditioning_scale: PositiveFloat = 1.0
     scheduler: Literal["own", "ddim", "dpmsolver++", "unipc"] = "ddim"
     render_scale: PositiveFloat = 1.0
@@ -52,15 +55,9 @@ class PipelineConfig(Section):
 
 
 class ControlNetConfig(PipelineConfig):
-    """An image from noise alone, that shows the requested layout.
-
-    Attributes:
-        guidance_end: Share of the steps that are guided, the first ones; the others take half
-            the time. Not for Flux, which is told its guidance.
-    """
+    """An image from noise alone, that shows the requested layout."""
 
     kind: Literal["controlnet"]
-    guidance_end: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class RepaintConfig(PipelineConfig):
@@ -113,6 +110,14 @@ class InpaintConfig(RepaintConfig):
     feather: Fraction = 0.15
     num_objects: ObjectRange = (1, 3)
     max_overlap: Fraction = 0.0
+
+    @field_validator("guidance_end")
+    @classmethod
+    def _is_guided_to_the_end(cls, value: float) -> float:
+        # diffusers' inpainting pipelines would go on with the masks of both branches.
+        if value != 1:
+            raise ValueError(f"guidance_end must be 1 for inpaint, got {value}")
+        return value
 
 
 class CopyPasteConfig(Section):

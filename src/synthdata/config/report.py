@@ -1,11 +1,21 @@
-"""The `report` section: the contrasts, named before the run."""
+"""The `report` section: what is compared with what, named before the run."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from synthdata.config.base import Fraction, NonNegativeInt, PositiveInt, StageSection
 from synthdata.config.version import ArmName
+
+_FEWEST_RESAMPLES = 20
+
+
+def _none_or_enough(value: int) -> int:
+    if 0 < value < _FEWEST_RESAMPLES:
+        raise ValueError(
+            f"bootstrap_samples must be 0 or at least {_FEWEST_RESAMPLES}, which a variance needs"
+        )
+    return value
 
 
 class ReportConfig(StageSection):
@@ -28,5 +38,5 @@ class ReportConfig(StageSection):
     headline: ArmName | None = None
     minimum_gain: Fraction = 0.01
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    bootstrap_samples: NonNegativeInt = 200
+    bootstrap_samples: Annotated[NonNegativeInt, AfterValidator(_none_or_enough)] = 200
     gallery_images: PositiveInt = 12

@@ -34,7 +34,7 @@ class ScoreConfig(StageSection):
 
     Attributes:
         pool: The generator that is scored; it must follow layouts.
-        num_images: Layouts of val, from the first; None takes all.
+        num_images: Layouts of val, from the first, at least two; None takes all.
         shard_size: Images between two checkpoints.
         judge: The detector that looks for what the layouts promise.
         alone: A detector trained on generated images alone, and the same one on as many real
@@ -47,7 +47,7 @@ class ScoreConfig(StageSection):
     """
 
     pool: str = "synthetic"
-    num_images: PositiveInt | None = None
+    num_images: Annotated[int, Field(ge=2)] | None = None
     shard_size: PositiveInt = 32
     judge: DetectorTraining
     alone: DetectorTraining | None = None

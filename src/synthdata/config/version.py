@@ -1,8 +1,10 @@
 """The `version` section: the arms, as data sets."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from synthdata.config.base import Fraction, PositiveInt, StageSection
+from pydantic import Field
+
+from synthdata.config.base import PositiveInt, StageSection
 
 ArmName = Literal[
     "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
@@ -20,7 +22,8 @@ class VersionConfig(StageSection):
         list_length: Images in an arm's training list, filled by repeats, the same for all
             arms and a multiple of the detector's batch: equal work.
         extra_fraction: Share of the list that an arm's extra images fill; the real train
-            images fill the rest. Not used by `real` and `oracle`.
+            images fill the rest. Not used by `real` and `oracle`. Where a pool has more
+            images than places, some are left out at random, of which the report warns.
         dvc: Whether the arms are added to DVC (a repository is made where there is none).
         remote: Folder, URL, or name (of one that is configured) of the DVC remote; None keeps
             an embedded one in the workspace.
@@ -32,7 +35,7 @@ class VersionConfig(StageSection):
         "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
     )  # fmt: skip
     list_length: PositiveInt = 352
-    extra_fraction: Fraction = 0.5
+    extra_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
     dvc: bool = True
     remote: str | None = None
     commit: bool = False

@@ -19,6 +19,7 @@ from synthdata.datasets.check import check_records
 from synthdata.datasets.duplicates import fingerprint, similar_pairs
 from synthdata.datasets.sources import read_source, source_fingerprint
 from synthdata.datasets.splits import carve_splits, draw_few_shot, keep_first
+from synthdata.errors import DatasetError
 from synthdata.files import replacing_dir, sha256_file
 from synthdata.formats.assemble import BOX_CODES, assemble, raise_for
 from synthdata.formats.images import read_rgb
@@ -48,7 +49,8 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
 
     Raises:
         DatasetError: If the data has errors (boxes are dropped instead where
-            `section.repair` is set), or is too small; nothing is written then.
+            `section.repair` is set), is too small, or has no object in val or test; nothing is
+            written then.
     """
     raw = read_source(section.source, raw_dir)
     problems = check_records(raw)
@@ -57,6 +59,7 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
     for problem in problems:
         logger.warning("%s%s", "dropped the box: " if problem in repaired else "", problem)
     source = _draw(assemble(raw, drop_bad_boxes=section.repair), section)
+    _check_scorable(source)
     dataset = _write_images(source, section.image_size, out_dir)
     save_dataset(dataset)
     return {
@@ -68,6 +71,25 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
         "objects_lost_by_resizing": _num_objects(source) - _num_objects(dataset),
         "splits": {split: _totals(dataset, split) for split in get_args(Split)},
     }
+
+
+def _check_scorable(dataset: DetectionDataset) -> None:
+    """Warn of classes that val or test can't score; refuse splits with nothing to find."""
+    splits: tuple[Split, ...] = ("val", "test")
+    for name in splits:
+        totals = _totals(dataset, name)
+        num_images, objects = totals["images"], totals["objects"]
+        if not num_images:
+            continue
+        if not any(objects.values()):
+            raise DatasetError(
+                f"{name} has {num_images} images and no object to find, so no detector can be "
+                "scored on it; label more of them, raise the split's fraction, or change "
+                "prepare.source.split_seed"
+            )
+        absent = [class_name for class_name, number in objects.items() if not number]
+        if absent:
+            logger.warning("%s has no object of %s: mAP leaves it out", name, ", ".join(absent))
 
 
 def _by_code(problems: Iterable[Problem]) -> dict[str, int]:

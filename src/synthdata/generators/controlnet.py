@@ -12,7 +12,7 @@ import torch
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
 from synthdata.config.generate import ControlNetConfig
-from synthdata.generators.guidance import GuidanceCutoff
+from synthdata.generators.guidance import guidance_cutoff
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard
@@ -36,11 +36,7 @@ class ControlNetGenerator:
     ) -> None:
         self._config = config
         self._model = load_model(config, model_dir, class_names=class_names)
-        self._guidance_cutoff = (
-            GuidanceCutoff(config.guidance_end, self._model.pipeline)
-            if config.guidance_end < 1
-            else None
-        )
+        self._guidance_cutoff = guidance_cutoff(config.guidance_end, self._model.pipeline)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""

@@ -6,12 +6,28 @@ from diffusers.callbacks import PipelineCallback
 
 from synthdata.errors import GenerationError
 
-# What a text-to-image pipeline holds twice while it guides: for the unconditional branch first.
-_HELD_TWICE: Final = ("prompt_embeds", "add_text_embeds", "add_time_ids", "image")
+# What a pipeline holds twice while it guides: for the unconditional branch first.
+_HELD_TWICE: Final = ("prompt_embeds", "add_text_embeds", "add_time_ids", "image", "control_image")
+
+
+def guidance_cutoff(guidance_end: float, pipeline: Any) -> "GuidanceCutoff | None":  # noqa: ANN401
+    """Return the callback that ends a pipeline's guidance; None where it never ends.
+
+    Raises:
+        GenerationError: If the pipeline doesn't guide by two branches.
+    """
+    if guidance_end == 1:
+        return None
+    if not hasattr(type(pipeline), "do_classifier_free_guidance"):
+        raise GenerationError(
+            f"guidance_end is {guidance_end}, but {type(pipeline).__name__} is told its "
+            "guidance and has no second branch to leave out; set it to 1"
+        )
+    return GuidanceCutoff(guidance_end, pipeline)
 
 
 class GuidanceCutoff(PipelineCallback):  # type: ignore[misc]
-    """Ends classifier-free guidance after a share of a text-to-image pipeline's steps.
+    """Ends classifier-free guidance after a share of a pipeline's steps.
 
     Guidance matters while the image takes its shape, hardly in the last steps (Kynkäänniemi et
     al. 2024, "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in
@@ -21,18 +37,10 @@ class GuidanceCutoff(PipelineCallback):  # type: ignore[misc]
     Args:
         guidance_end: Share of the steps that are guided, in (0, 1]; at least one is.
         pipeline: What will call it.
-
-    Raises:
-        GenerationError: If the pipeline doesn't guide by two branches.
     """
 
     def __init__(self, guidance_end: float, pipeline: Any) -> None:  # noqa: ANN401
         super().__init__(cutoff_step_ratio=guidance_end)
-        if not hasattr(type(pipeline), "do_classifier_free_guidance"):
-            raise GenerationError(
-                f"guidance_end is {guidance_end}, but {type(pipeline).__name__} is told its "
-                "guidance and has no second branch to leave out; set it to 1"
-            )
         self._tensors = [name for name in _HELD_TWICE if name in pipeline._callback_tensor_inputs]
 
     @property

@@ -13,7 +13,7 @@ from synthdata.report.run import Run
 from synthdata.report.wording import arm_title
 
 _INKS = ("real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
-         "oracle", "real_rfs")  # fmt: skip
+         "oracle")  # fmt: skip
 
 
 def ink(arm: str) -> int:

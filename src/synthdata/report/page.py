@@ -17,9 +17,10 @@ from synthdata.report.run import Run
 
 _MARKS = {
     "helps": "▲", "ahead": "▲", "hurts": "▼", "behind": "▼", "no_gain": "■",
-    "inconclusive": "◆", "level": "◆", "reference": "●",
+    "level": "■", "inconclusive": "◆", "undecided": "◆", "reference": "●",
 }  # fmt: skip
-_VERDICTS = {**wording.VERDICT_TITLES, "ahead": "ahead", "behind": "behind", "level": "undecided"}
+_STANDINGS = ("ahead", "behind", "level", "undecided")  # of the chosen arm against a baseline
+_VERDICTS = {**wording.VERDICT_TITLES, **dict(zip(_STANDINGS, _STANDINGS, strict=True))}
 # A table of more classes than that is wider than any screen; they go into a second one.
 MAX_CLASS_COLUMNS = 8
 

@@ -20,16 +20,15 @@ from synthdata.report.run import Run
 
 RECOMMENDED_SEEDS = 5
 _NOTHING_LEARNT = 0.01
-_FREE_BASELINES = ("copy_paste", "real_rfs", "synthetic_random_drop")
-# Seen from the chosen arm, when it is the reference and a baseline is the other.
-_TURNED_ROUND = {"helps": "behind", "hurts": "ahead"}
+_FEW_IMAGES = 50
+_FREE_BASELINES = ("copy_paste", "synthetic_random_drop")
 
 
 def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str, Any]:
     """Compare the arms over all repetitions.
 
     Args:
-        section: The contrasts, named before the run.
+        section: What is compared with what, named before the run.
         run: The finished run.
         run_dir: Holds the log of the looks at test.
 
@@ -52,13 +51,14 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "headline_arm": chosen,
         "evaluation_split": split,
         "seeds": list(run.seeds),
+        "provisional": len(run.seeds) < RECOMMENDED_SEEDS,
         "confidence": section.confidence,
         "minimum_gain": section.minimum_gain,
         "bootstrap_samples": section.bootstrap_samples,
         "class_names": list(load_dataset(run.first("prepare").path).class_names),
         "arms": {arm: _arm(run, scores, arm, statistics.get(arm)) for arm in arms},
         "contrasts": _contrasts(section, bootstrap, scores, chosen),
-        "conditional_on": list(run.shared_stages()),
+        "conditional_on": _shared(run),
         "layout_score": _layout_score(run),
         "timings_s": stage_timings(run),
         "test_looks": read_looks(run_dir),
@@ -70,6 +70,19 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)
     return metrics
+
+
+def _shared(run: Run) -> list[str]:
+    """Return the stages that all repetitions have in common, computed once or alike."""
+    shared = list(map(str, run.shared_stages()))
+    draws = {
+        tuple(sample.sha256 for sample in load_dataset(folder.path).split("train"))
+        for folder in run.of("prepare")
+    }
+    # Each repetition takes all train images, say: other keys, the same draw.
+    if len(run.seeds) > 1 and len(draws) == 1 and "prepare" not in shared:
+        shared.insert(0, "prepare")
+    return shared
 
 
 def _layout_score(run: Run) -> dict[str, Any]:
@@ -89,7 +102,7 @@ def _check_arms(section: ReportConfig, arms: Sequence[str]) -> None:
 
 def _headline_arm(section: ReportConfig, arms: Sequence[str]) -> str | None:
     candidates = (section.headline, "synthetic_filtered", "synthetic")
-    return next((arm for arm in candidates if arm in arms), None)
+    return next((arm for arm in candidates if arm in arms and arm != section.reference), None)
 
 
 def _evaluation_split(run: Run) -> str:
@@ -192,20 +205,31 @@ def _contrasts(
     rows = _compare(
         section, bootstrap, scores[scores["arm"].isin([chosen, *free])], reference=chosen
     )
-    return [_turned_round(rows[arm], arm) for arm in free]
+    return [_turned_round(section, rows[arm], arm) for arm in free]
 
 
-def _turned_round(row: Mapping[str, Any], against: str) -> dict[str, Any]:
+def _turned_round(section: ReportConfig, row: Mapping[str, Any], against: str) -> dict[str, Any]:
     """Return a baseline's difference to the chosen arm as the chosen arm's to the baseline."""
-    return {
+    turned = {
         **row,
         "against": against,
         "difference": -row["difference"],
         "low": None if row["high"] is None else -row["high"],
         "high": None if row["low"] is None else -row["low"],
         "difference_by_seed": {s: -value for s, value in row["difference_by_seed"].items()},
-        "verdict": _TURNED_ROUND.get(row["verdict"], "level"),
     }
+    return turned | {"verdict": _standing(section, turned)}
+
+
+def _standing(section: ReportConfig, row: Mapping[str, Any]) -> str:
+    """Return where the chosen arm stands; the same rule for both sides."""
+    if row["low"] is None:
+        return "undecided"
+    if -section.minimum_gain < row["low"] and row["high"] < section.minimum_gain:
+        return "level"
+    if row["p_holm"] >= 1 - section.confidence:
+        return "undecided"
+    return "ahead" if row["difference"] > 0 else "behind"
 
 
 def _add_costs(metrics: dict[str, Any], run: Run, scores: pd.DataFrame) -> None:
@@ -217,10 +241,12 @@ def _add_costs(metrics: dict[str, Any], run: Run, scores: pd.DataFrame) -> None:
     same_images = metrics["reference"].startswith("synthetic")
     for arm, row in metrics["arms"].items():
         seconds = None if same_images else image_seconds(run, arm)
-        gained = row["difference"] is not None and row["difference"] > 0
         row["cost_s"] = seconds
+        # A gain that isn't shown has no price.
         row["cost_s_per_point"] = (
-            seconds / (100 * row["difference"]) if gained and seconds is not None else None
+            seconds / (100 * row["difference"])
+            if row["verdict"] == "helps" and seconds is not None
+            else None
         )
         row["oracle_recovery"] = shares.get(arm)
 
@@ -243,6 +269,13 @@ def _warnings(section: ReportConfig, run: Run, scores: pd.DataFrame) -> list[str
             "report.bootstrap_samples is 0, so that the intervals leave out the chance of which "
             "images were scored."
         )
+    num_images = run.first("train").metrics["num_evaluation_images"]
+    if num_images < _FEW_IMAGES:
+        found.append(
+            f"Only {num_images} image{'s' * (num_images != 1)} were scored, too few to tell by "
+            "resampling what others would have given: the intervals are too narrow."
+        )
+    found += _places_missing(run)
     trained = [folder.metrics["arms"] for folder in run.of("train")]
     left_out = sorted({arm for metrics in trained for arm in metrics} - set(arms))
     if left_out:
@@ -250,3 +283,14 @@ def _warnings(section: ReportConfig, run: Run, scores: pd.DataFrame) -> list[str
     if len({metrics[arm]["steps"] for metrics in trained for arm in arms}) > 1:
         found.append("The arms were trained with different numbers of steps: not equal work.")
     return found
+
+
+def _places_missing(run: Run) -> list[str]:
+    """Say which arms don't hold all of their images: `synthetic` isn't the whole pool then."""
+    lists = {arm: row["training_list"] for arm, row in run.first("version").metrics["arms"].items()}
+    return [
+        f"{wording.arm_title(arm)}: {row['images_left_out']} of its images, drawn at random, have "
+        "no place in its list; raise version.list_length to train on all."
+        for arm, row in lists.items()
+        if row["images_left_out"]
+    ]

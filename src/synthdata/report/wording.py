@@ -9,7 +9,6 @@ Metrics = Mapping[str, Any]
 
 ARM_TITLES: Mapping[str, str] = {
     "real": "Real only",
-    "real_rfs": "Real, rare classes repeated",
     "copy_paste": "Copy-paste",
     "synthetic": "Synthetic",
     "synthetic_filtered": "Synthetic, filtered",
@@ -23,11 +22,13 @@ VERDICT_TITLES: Mapping[str, str] = {
     "no_gain": "no gain",
     "inconclusive": "inconclusive",
 }
+# What repetitions share, and what else they repeat.
 _STAGE_PHRASES: Mapping[str, str] = {
     "prepare": "draw of real images",
     "fit": "trained generator",
-    "generate": "generated images",
-    "filter": "choice by the filter",
+    "layout": "set of layouts",
+    "generate": "set of generated images",
+    "filter": "choice by the filters and by chance",
 }
 
 
@@ -69,8 +70,8 @@ def headline(metrics: Metrics) -> dict[str, str]:
     reference = metrics["reference"]
     subject = "Filtered synthetic images" if name == "synthetic_filtered" else "Synthetic images"
     claim = {
-        "helps": "help here",
-        "hurts": "hurt here",
+        "helps": "seem to help here" if metrics["provisional"] else "help here",
+        "hurts": "seem to hurt here" if metrics["provisional"] else "hurt here",
         "no_gain": "bring no gain worth having here",
         "inconclusive": "are not shown to help here",
     }[arm["verdict"]]
@@ -104,6 +105,11 @@ def _repetitions(seeds: int) -> str:
 
 def _would_settle(arm: Metrics) -> str:
     needed = arm["seeds_needed"]
+    if needed is None and arm["low"] is not None:
+        return (
+            " Even a thousand seeds would not settle a difference of this size; more evaluation "
+            "images may."
+        )
     if needed is None or needed <= arm["seeds"]:
         return ""
     return f" About {needed} seeds would settle a difference of this size."
@@ -125,16 +131,18 @@ def _contrast_note(contrast: Metrics) -> tuple[str, str]:
     other = contrast["against"]
     topic, what = {
         "copy_paste": ("Copy-paste", "It costs nothing and"),
-        "real_rfs": ("Repeats", "Repeating rare classes costs nothing and"),
         "synthetic_random_drop": ("Filter or chance", "Dropping as many images at random"),
     }.get(other, (arm_title(other), "It"))
     numbers = f"the synthetic arm is at {signed(contrast['difference'])} mAP50-95 against it"
     if contrast["low"] is None:
         return topic, f"{what} can't be told apart by this run: {numbers}."
     numbers += f" ({signed(contrast['low'])} to {signed(contrast['high'])})"
-    claim = {"ahead": "does less", "behind": "does more"}.get(
-        contrast["verdict"], "does as well, as far as this run can tell"
-    )
+    claim = {
+        "ahead": "does less",
+        "behind": "does more",
+        "level": "does as well",
+        "undecided": "does as well, as far as this run can tell",
+    }[contrast["verdict"]]
     return topic, f"{what} {claim}: {numbers}."
 
 
@@ -181,11 +189,13 @@ def _cost_notes(metrics: Metrics) -> list[tuple[str, str]]:
 
 def _conditions(metrics: Metrics) -> list[tuple[str, str]]:
     found = []
-    shared = [_STAGE_PHRASES[s] for s in metrics["conditional_on"] if s in _STAGE_PHRASES]
+    shared = [what for s, what in _STAGE_PHRASES.items() if s in metrics["conditional_on"]]
+    repeated = [what for what in _STAGE_PHRASES.values() if what not in shared]
     if shared:
         text = (
-            f"One {_listing(shared)}, shared by all seeds. The interval covers the detector's "
-            "training, not what another draw or another generator would have given."
+            f"One {_listing(shared)}, shared by all seeds. The interval covers each seed's own "
+            f"{_listing([*repeated, 'training of the detector'])}, not what another "
+            f"{_listing(shared)} would have given."
         )
         found.append(("Conditional on", text))
     if metrics["evaluation_split"] == "val":
@@ -217,5 +227,6 @@ def method(metrics: Metrics) -> str:
     )
     return (
         "Differences are paired over seeds; intervals are Student's t over the seeds "
-        f"{images}; p values are Holm-adjusted over the arms."
+        f"{images}, not adjusted for the number of contrasts; p values are, by Holm: over the arms "
+        "here, and over the free baselines where they are what a synthetic arm is compared with."
     )

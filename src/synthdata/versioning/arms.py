@@ -122,8 +122,8 @@ def arm_list(
 def _repeat_evenly(num: int, places: int, rng: np.random.Generator, group: str) -> IntArray:
     if places and not num:
         raise VersioningError(
-            f"its list has {places} places for {group} images and there are none; check the "
-            "stage that makes them, or version.extra_fraction"
+            f"its list has {places} places for {group} images and there are none; if the filters "
+            "keep none, filter/decisions.parquet says why: lower their min_score, or drop the arm"
         )
     if not num:
         return np.zeros(0, np.int64)
