@@ -111,6 +111,13 @@ def _metrics(oracle: dict[str, Any] | None = None, **changes: Any) -> dict[str, 
             id="no gain",
         ),
         pytest.param(
+            {"verdict": "no_gain", "difference": -0.046, "low": -0.079, "high": -0.013},
+            f"Synthetic images bring no gain worth having here, and may do harm: {MINUS}0.046 "
+            "mAP50-95",
+            "The smallest gain worth having was set at 0.010.",
+            id="no gain, below zero",
+        ),
+        pytest.param(
             {"verdict": "inconclusive", "low": -0.01, "high": 0.09, "seeds_needed": 9},
             "Synthetic images are not shown to help here: +0.041 mAP50-95",
             "About 9 seeds would settle a difference of this size.",

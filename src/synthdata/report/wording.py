@@ -83,6 +83,8 @@ def headline(metrics: Metrics) -> dict[str, str]:
             "no_gain": "bring no gain worth having over a random drop here",
             "inconclusive": "are not shown to beat a random drop here",
         }[arm["verdict"]]
+    if arm["verdict"] == "no_gain" and arm["high"] < 0:
+        claim += ", and may do harm"
     evidence = (
         f"{plain(arm['map50_95'])} against {plain(metrics['arms'][reference]['map50_95'])} "
         f"for {arm_title(reference).lower()}; "
