@@ -32,6 +32,9 @@ def test_usage_errors_have_status_2(tmp_path: Path, command: Command) -> None:
     assert "Missing argument" in command("synthdata", "run", cwd=tmp_path, status=2).stderr
     refused = command("synthdata", "fit", "smoke.yaml", "--seed", "9", cwd=tmp_path, status=2)
     assert "must be one of [0, 1], got 9" in refused.stderr
+    refused = command("synthdata", "fit", "smoke.yaml", "--final", cwd=tmp_path, status=2)
+    assert "fit never sees test" in refused.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bad_config_has_status_1_and_writes_nothing(tmp_path: Path, command: Command) -> None:

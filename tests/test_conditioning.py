@@ -57,6 +57,19 @@ def test_control_picture_colours_classes_apart() -> None:
     assert np.abs(picture[:, 12, 12] - picture[:, 30, 50]).max() > 0.5
 
 
+def test_objects_that_overlap_do_not_mix_to_a_third_colour() -> None:
+    box = [8.0, 8.0, 40.0, 40.0]
+    both = control_picture(layout_of([box, [box[0] + 4, *box[1:]]], [0, 2]), 6)
+    own = [control_picture(layout_of([box], [i]), 6) for i in range(6)]
+    hues = np.stack([one[:, 24, 24] / one[:, 24, 24].max() for one in own])
+
+    shown = both[:, 22:27, 16:36].reshape(3, -1).T  # no outline there
+    nearest = np.abs(shown[:, None] / shown.max(axis=1)[:, None, None] - hues).sum(axis=2)
+
+    assert set(nearest.argmin(axis=1).tolist()) == {0, 2}
+    assert nearest.min(axis=1).max() < 0.01
+
+
 def test_a_class_without_channel_is_an_error() -> None:
     with pytest.raises(GenerationError, match=r"'one' has class id 3, but there are 3 classes"):
         control_map(layout_of([[4, 4, 20, 20]], [3]), 3)

@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from synthdata.config.layout import LayoutConfig
 from synthdata.errors import RunError
-from synthdata.runfolder import complete_key, run_in_folder
+from synthdata.runfolder import clear, complete_key, run_in_folder
 
 SECTION = LayoutConfig(num_layouts=3)
 
@@ -64,6 +64,27 @@ def test_a_change_makes_the_folder_stale(
         assert run(tmp_path / "layout", **change) == (False, 0)  # type: ignore[arg-type]
     assert "computing" in caplog.text
     assert "afresh" in caplog.text
+
+
+def test_a_folder_that_is_half_wiped_is_neither_complete_nor_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out_dir = tmp_path / "layout"
+    run(out_dir)
+    (out_dir / "images").mkdir()
+    with monkeypatch.context() as killed:
+        killed.setattr("shutil.rmtree", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(out_dir, LayoutConfig(num_layouts=4))
+        with pytest.raises(KeyboardInterrupt):
+            clear("layout", out_dir)
+
+    assert complete_key(out_dir) is None
+    assert run(out_dir) == (False, 0), "what the wipe left of it is not gone on with"
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_changed_input_makes_what_follows_stale(tmp_path: Path) -> None:

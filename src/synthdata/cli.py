@@ -137,6 +137,8 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
         final: Final = False,
         as_json: Json = False,
     ) -> None:
+        if final and stage not in ("train", "report"):
+            raise typer.BadParameter(f"--final is for train and report; {stage} never sees test")
         experiment = _load(config, overrides, final=final)
         if seed is not None and seed not in experiment.seeds:
             raise typer.BadParameter(f"--seed must be one of {list(experiment.seeds)}, got {seed}")

@@ -71,7 +71,9 @@ def _ellipse_depth(
 def control_picture(layout: Layout, num_classes: int) -> FloatArray:
     """Return the layout as an RGB picture, for a pretrained ControlNet.
 
-    Classes have evenly spaced hues; outlines are white and the ground is black.
+    Classes have evenly spaced hues; outlines are white and the ground is black. Where objects
+    of different classes overlap, the one that is nearer to its centre is shown: a mixture would
+    be a third class's colour.
 
     Returns:
         `(3, H, W)` float32 in [0, 1].
@@ -83,8 +85,9 @@ def control_picture(layout: Layout, num_classes: int) -> FloatArray:
     palette = np.array(
         [colorsys.hsv_to_rgb(i / num_classes, 0.9, 0.9) for i in range(num_classes)], np.float32
     )
-    filled = np.einsum("chw,cr->rhw", control[:-1], palette)
-    picture: FloatArray = np.clip(np.maximum(filled, control[-1]), 0, 1)
+    shown = control[:-1].argmax(axis=0)
+    filled = palette[shown].transpose(2, 0, 1) * control[:-1].max(axis=0)
+    picture: FloatArray = np.maximum(filled, control[-1]).astype(np.float32)
     return picture
 
 

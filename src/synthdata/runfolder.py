@@ -116,6 +116,25 @@ def _read_key(folder: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
+def clear(stage: StageName, out_dir: Path) -> None:
+    """Remove a stage folder, finished or not, so that another's can take its place.
+
+    Raises:
+        RunError: If another process works in the folder.
+    """
+    with _locked(out_dir):
+        if any(out_dir.iterdir()):
+            logger.warning("%s: config or inputs changed, removing %s", stage, out_dir)
+        _invalidate(out_dir)
+        shutil.rmtree(out_dir)
+
+
+def _invalidate(out_dir: Path) -> None:
+    """Forget what a folder holds before any of it is removed: a killed removal isn't resumed."""
+    for name in (CONFIG, _KEY):
+        (out_dir / name).unlink(missing_ok=True)
+
+
 def _make_ready(stage: StageName, out_dir: Path, key: str) -> None:
     (out_dir / CONFIG).unlink(missing_ok=True)
     if any(out_dir.iterdir()):
@@ -123,6 +142,7 @@ def _make_ready(stage: StageName, out_dir: Path, key: str) -> None:
             logger.info("%s: resuming in %s", stage, out_dir)
         elif stage not in _CHECKS_ITS_PARTS:
             logger.warning("%s: config or inputs changed, computing %s afresh", stage, out_dir)
+            _invalidate(out_dir)
             for path in out_dir.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_text(out_dir / _KEY, key)

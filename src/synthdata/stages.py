@@ -4,7 +4,6 @@ Heavy libraries are imported inside the stage that needs them, so that the comma
 starts at once and a stage runs without the extras of the others.
 """
 
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from synthdata.plan import Step
 from synthdata.runfolder import (
     METRICS,
     StageResult,
+    clear,
     complete_key,
     read_section,
     run_in_folder,
@@ -219,7 +219,7 @@ def _link(step: Step, target: Path) -> StageResult:
         )
     if complete_key(step.out_dir) != key:
         if step.out_dir.is_dir() and not step.out_dir.is_symlink():
-            shutil.rmtree(step.out_dir)
+            clear(step.stage, step.out_dir)
         step.out_dir.unlink(missing_ok=True)
         step.out_dir.parent.mkdir(parents=True, exist_ok=True)
         step.out_dir.symlink_to(Path("..") / target.parent.name / target.name)

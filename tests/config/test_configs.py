@@ -88,6 +88,14 @@ def test_values_that_do_not_fit_together_are_refused(override: str, message: str
         load_config("quickstart.yaml", [override])
 
 
+def test_a_detector_that_sees_images_smaller_than_they_are_is_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load_config("bccd-24.yaml", ["prepare.image_size=[320,240]"])
+
+    assert "detector.image_size is 192, the images' longer side is 320" in caplog.text
+
+
 def test_an_unknown_file_names_the_bundled_ones() -> None:
     with pytest.raises(ConfigError, match=r"no config file nope.yaml; bundled ones are .*smoke"):
         load_config("nope.yaml")

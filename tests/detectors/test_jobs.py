@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from builders import CLASS_NAMES, write_dataset
@@ -10,12 +11,13 @@ from synthdata.config.detector import UltralyticsConfig
 from synthdata.detectors.base import TrainJob, TrainSettings
 from synthdata.detectors.job_data import training_key
 from synthdata.detectors.jobs import prepare_job
-from synthdata.errors import DatasetError
+from synthdata.errors import ConfigError, DatasetError
 from synthdata.files import read_json
 from synthdata.formats.coco import annotations_by_image
 from synthdata.samples import Annotations, DetectionDataset
 
 SETTINGS = TrainSettings(epochs=2, batch_size=2, seed=3)
+HAS_GPU = torch.cuda.is_available()
 
 
 @pytest.fixture
@@ -43,9 +45,21 @@ def test_job_folder_holds_the_data_in_yolo_and_coco_form(
     coco = annotations_by_image(read_json(data / "annotations.json"))
     np.testing.assert_allclose(coco[1].xyxy, listed[0].annotations.xyxy, rtol=1e-6)
     job = TrainJob.load(job_dir)
-    assert job.settings == SETTINGS
+    assert job.settings == replace(SETTINGS, device="cuda" if HAS_GPU else "cpu")
     image = job_dir / job.targets["val"][1]
     assert image.resolve() == dataset.image_path(dataset.samples[1]).resolve()
+
+
+@pytest.mark.skipif(HAS_GPU, reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_an_error(
+    dataset: DetectionDataset, config: UltralyticsConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="device is 'cuda' but torch sees no GPU"):
+        prepare_job(
+            config, replace(SETTINGS, device="cuda"), train=dataset.samples[:2], dataset=dataset,
+            targets={}, job_dir=tmp_path / "job",
+        )  # fmt: skip
+    assert not (tmp_path / "job").exists()
 
 
 def test_refuses_a_list_that_leaves_a_batch_half_full(

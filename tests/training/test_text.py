@@ -49,9 +49,26 @@ def test_other_text_falls_back_to_bytes_and_the_longest_prompt_fits(tmp_path: Pa
     assert loaded.model_max_length == tokenizer.model_max_length
 
 
+def test_words_of_other_scripts_are_one_token_too() -> None:
+    tokenizer = build_tokenizer(TEMPLATE, ["Эритроциты", "红细胞", "Größe"])
+
+    assert len(tokenizer.tokenize("1 Эритроциты, 2 红细胞 and 3 Größe")) == 8
+    assert tokenizer.decode(tokenizer("3 größe").input_ids[1:-1]) == "3 größe"
+
+
+def test_a_prompt_may_be_longer_than_stable_diffusions() -> None:
+    tokenizer = build_tokenizer(TEMPLATE, [f"kind{i}" for i in range(40)])
+    encoder = build_text_encoder(tokenizer, 16)
+
+    embedded = encoder(encode_prompts(tokenizer, ["a blood smear with 1 kind39"]))[0]
+
+    assert embedded.shape == (1, tokenizer.model_max_length, 16)
+    assert tokenizer.model_max_length > 77
+
+
 def test_too_many_classes_for_a_prompt_are_an_error() -> None:
-    with pytest.raises(ConfigError, match="at most 77 are possible; shorten"):
-        build_tokenizer(TEMPLATE, [f"kind{i}" for i in range(40)])
+    with pytest.raises(ConfigError, match="at most 512 are possible; shorten"):
+        build_tokenizer(TEMPLATE, [f"kind{i}" for i in range(100)])
 
 
 def test_the_encoder_knows_every_token() -> None:

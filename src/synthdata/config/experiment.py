@@ -1,5 +1,6 @@
 """The whole config of an experiment, and how it is read."""
 
+import logging
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +22,8 @@ from synthdata.config.score import ScoreConfig
 from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 
 class ExperimentConfig(Section):
@@ -188,6 +191,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
         raise ConfigError(
             "train.evaluation_split is 'test', which no config sets, since each look at test is "
             "logged; leave it at val and call the command with --final"
+        )
+    longer_side, seen = max(config.prepare.image_size or (0,)), config.train.detector.image_size
+    if seen < longer_side:
+        logger.warning(
+            "train.detector.image_size is %d, the images' longer side is %d: detectors see them "
+            "smaller than they are made",
+            seen,
+            longer_side,
         )
     return config
 

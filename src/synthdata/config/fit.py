@@ -82,6 +82,7 @@ class DenoiserConfig(Section):
         object_weight: Extra weight of an object in the loss, in that of its background, the
             same for small and large ones; 0 weighs all pixels alike.
         min_snr_gamma: Weigh noise levels by Min-SNR (Hang et al. 2023); None weighs them alike.
+            Pure noise, where sampling starts and an image gets its mean colour, weighs nothing.
     """
 
     block_out_channels: Annotated[

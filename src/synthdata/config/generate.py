@@ -36,8 +36,8 @@ class PipelineConfig(Section):
         scheduler: Sampler; `own` keeps the pipeline's.
         render_scale: Images are made this many times larger than their layout and shrunk
             back; for pretrained models, whose smallest useful size is fixed.
-        batch_size: Images at once. Changes speed, not images; but for rounding, where a GPU or a
-            pretrained model computes in half precision.
+        batch_size: Images at once. Changes speed, and images by a grey level at most; by more
+            where a GPU or a pretrained model computes in half precision.
         device: `auto` takes a GPU where there is one.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and fp32 on a CPU.

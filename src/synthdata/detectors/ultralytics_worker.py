@@ -50,7 +50,7 @@ def main(job_dir: Path) -> None:
     config = UltralyticsConfig.model_validate(job.detector)
     torch.set_num_threads(job.settings.threads)
     torch.set_flush_denormal(True)
-    device = "0" if job.settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = "0" if job.settings.device == "cuda" else "cpu"
     _keep_offline(job_dir / SCRATCH)
     if not (job_dir / TRAINING).is_file():
         _train(config, job, job_dir, device)
@@ -63,13 +63,14 @@ def main(job_dir: Path) -> None:
 
 
 def _keep_offline(config_dir: Path) -> None:
-    """Turn off ultralytics' integrations and put a font where it would download one to."""
+    """Turn off ultralytics' integrations and put fonts where it would download them to."""
     integrations = ("sync", "dvc", "mlflow", "comet", "clearml", "raytune", "tensorboard", "wandb")
     known = ultralytics.settings
     known.update({name: False for name in integrations if name in known})
-    font = config_dir / "Ultralytics" / "Arial.ttf"
-    font.unlink(missing_ok=True)
-    font.symlink_to(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+    for name in ("Arial.ttf", "Arial.Unicode.ttf"):  # the second for names that aren't ASCII
+        font = config_dir / "Ultralytics" / name
+        font.unlink(missing_ok=True)
+        font.symlink_to(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
 
 
 class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
@@ -106,7 +107,9 @@ def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str)
     start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    expected = len(trainer.train_loader) * job.settings.epochs
+    listed = len((job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines())
+    # ultralytics would leave out images that it takes for damaged: not equal work.
+    expected = listed // job.settings.batch_size * job.settings.epochs
     if trainer.num_steps != expected:
         raise TrainingError(f"expected {expected} optimizer steps, got {trainer.num_steps}")
     with replacing(job_dir / WEIGHTS) as temporary:

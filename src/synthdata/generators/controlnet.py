@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +39,9 @@ class ControlNetGenerator:
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
-        for _, same_size in groupby(requests, key=lambda r: (r.layout.width, r.layout.height)):
-            yield from self._model.in_batches(same_size, self._generate_batch)
+        yield from self._model.in_batches(
+            requests, self._generate_batch, size_of=lambda r: (r.layout.width, r.layout.height)
+        )
 
     def _generate_batch(self, requests: list[GenerationRequest]) -> Iterator[GeneratedSample]:
         model = self._model

@@ -65,7 +65,8 @@ class CopyPasteGenerator:
         if not self._donors:
             raise GenerationError(
                 f"copy_paste needs at least one object in the train split, the {len(train)} "
-                "images have none; check the annotations"
+                f"images have none of at least {_MIN_SIDE_PX} px a side; check the annotations, or "
+                "raise prepare.image_size"
             )
         sizes = np.array([len(donors) for donors in self._donors.values()], dtype=np.float64)
         weight = sizes ** (1 - config.balance)

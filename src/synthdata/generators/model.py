@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -41,19 +41,33 @@ class LayoutModel:
     batch_size: int
 
     def in_batches(
-        self, items: Iterable[Item], run: Callable[[list[Item]], Iterable[Result]]
+        self,
+        items: Sequence[Item],
+        run: Callable[[list[Item]], Iterable[Result]],
+        *,
+        size_of: Callable[[Item], tuple[int, ...]],
     ) -> Iterator[Result]:
-        """Yield what `run` makes of the items, in order.
+        """Yield what `run` makes of the items, in order; a batch's items are of one size.
 
         In a half precision a product's rounding depends on the shape of the batch, and 16
         denoising steps make that visible. On a CPU all batches therefore have one shape there,
         the last one filled up with copies, and that of an embedded model is fixed, so that no
         setting changes an image. Pretrained models are large, so `batch_size` is theirs to set.
         """
-        remaining = iter(items)
+        made: dict[int, Result] = {}
+        order = sorted(range(len(items)), key=lambda i: size_of(items[i]))
+        for _, group in groupby(order, key=lambda i: size_of(items[i])):
+            same_size = list(group)
+            results = self._in_equal_batches((items[i] for i in same_size), run)
+            made.update(zip(same_size, results, strict=True))
+        yield from (made[i] for i in range(len(items)))
+
+    def _in_equal_batches(
+        self, items: Iterator[Item], run: Callable[[list[Item]], Iterable[Result]]
+    ) -> Iterator[Result]:
         fixed = self.hardware.device.type == "cpu" and self.hardware.dtype != torch.float32
         size = _CPU_BATCH if fixed and self.card.kind == "embedded" else self.batch_size
-        while batch := list(islice(remaining, size)):
+        while batch := list(islice(items, size)):
             missing = size - len(batch) if fixed else 0
             yield from islice(run(batch + batch[-1:] * missing), len(batch))
 

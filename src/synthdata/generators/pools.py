@@ -36,7 +36,7 @@ from synthdata.samples import (
 )
 from synthdata.seeding import derive_seed
 from synthdata.training.card import read_card
-from synthdata.training.hardware import peak_rss_mib
+from synthdata.training.hardware import free_memory, peak_rss_mib
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ def generate_pools(
         if isinstance(config, PipelineConfig):
             metrics[pool] |= sampling_hardware(config).describe()
         samples += made
+        free_memory()
     save_dataset(
         DetectionDataset(root=out_dir, class_names=train.class_names, samples=tuple(samples))
     )

@@ -8,7 +8,6 @@ diffusers' inpainting pipelines do that; what they return is blended with the re
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +93,9 @@ class Repainter:
 
         Its request has the layout and the prompt that were shown.
         """
-        for _, same_size in groupby(scenes, key=lambda scene: scene.pixels.shape):
-            yield from self._model.in_batches(same_size, self._paint_batch)
+        yield from self._model.in_batches(
+            list(scenes), self._paint_batch, size_of=lambda scene: scene.pixels.shape
+        )
 
     def _paint_batch(self, scenes: list[Scene]) -> Iterator[GeneratedSample]:
         card, family, scale = self._model.card, self._model.family, self._config.render_scale

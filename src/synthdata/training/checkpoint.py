@@ -28,6 +28,7 @@ _LOSS_EVERY = 10
 _MAX_GRADIENT_NORM = 1.0
 _WEIGHT_DECAY = 1e-2
 _WARMUP_SHARE = 0.2
+_FEWEST_STEPS = 6  # torch's schedule divides by zero where the warm-up ends with the first step
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class _State:
         schedule = OneCycleLR(
             optimizer,
             max_lr=settings.learning_rate,
-            total_steps=max(settings.steps, 2),
+            total_steps=max(settings.steps, _FEWEST_STEPS),
             pct_start=_WARMUP_SHARE,
             cycle_momentum=False,
         )

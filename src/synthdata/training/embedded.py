@@ -103,9 +103,9 @@ def train_pipeline(
     """
     hardware = with_precision(choose_hardware(section.device), model.mixed_precision)
     fit = _Fit(section, model, hardware, out_dir / "checkpoints")
+    tokenizer = build_tokenizer(section.prompt_template, dataset.class_names)
     crops = make_crops(dataset, model.crops, seed=section.seed)
     autoencoder = _train_autoencoder(fit, crops)
-    tokenizer = build_tokenizer(section.prompt_template, dataset.class_names)
     denoiser = _train_denoiser(fit, crops, dataset, autoencoder, tokenizer)
     pipeline = StableDiffusionControlNetPipeline(
         vae=autoencoder,

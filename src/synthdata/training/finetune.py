@@ -73,7 +73,7 @@ def finetune(
     if not examples.is_file():
         family = load_family(model.model, model.revision)
         make_examples(section, model, dataset, family=family, hardware=hardware).save(examples)
-        free_memory(hardware)
+        free_memory()
     if training.num_processes == 1:
         train(section, model, out_dir, processes=ALONE)
     else:

@@ -19,6 +19,7 @@ from synthdata.features.clip import fitted_clip_metrics
 from synthdata.files import replacing
 from synthdata.samples import DetectionDataset
 from synthdata.training.card import CARD, GeneratorCard, read_card, write_card
+from synthdata.training.hardware import free_memory
 
 LOSSES = "losses.csv"
 _PIPELINE = "pipeline"
@@ -50,6 +51,7 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
     if not len(dataset):
         raise DatasetError("fit needs at least one train image, there is none; check prepare")
     if (out_dir / CARD).is_file():
+        shutil.rmtree(out_dir / _CHECKPOINTS, ignore_errors=True)  # of a call killed at its end
         return read_card(out_dir).metrics
     # First, since it takes seconds and may find a package missing.
     clip = _fit_clip(section, dataset, out_dir)
@@ -61,6 +63,7 @@ def fit_model(section: FitConfig, dataset: DetectionDataset, out_dir: Path) -> d
             card = _fit_embedded(model, section, dataset, out_dir)
         case _:
             assert_never(model)
+    free_memory()
     if clip is not None:
         card = card.model_copy(update={"metrics": card.metrics | {"clip": clip}})
     write_card(out_dir, card)

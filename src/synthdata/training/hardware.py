@@ -94,12 +94,12 @@ def _has_fast_bf16(device: str) -> bool:
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
-def free_memory(hardware: Hardware) -> None:
-    """Give the memory of models that are no longer used back to the device.
+def free_memory() -> None:
+    """Give the memory of models that are no longer used back to the GPU, if there is one.
 
     A GPU's would be kept by this process, even while others of its own train there.
     """
-    if hardware.device.type == "cuda":
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()
         torch.cuda.empty_cache()
 

@@ -16,28 +16,32 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from synthdata.conditioning import NO_OBJECTS
 from synthdata.errors import ConfigError
 
-# Position limit of Stable Diffusion's text encoder; counts have at most three digits here.
-_MAX_LENGTH = 77
+# Beyond, reading the prompt would cost more than the image. Counts have at most three digits here.
+_MAX_LENGTH = 512
 _LARGEST_COUNT = "999"
+_SPELLING = ByteLevel(add_prefix_space=False, use_regex=False)  # in an alphabet of bytes
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
 
 def build_tokenizer(template: str, class_names: Sequence[str]) -> Any:  # noqa: ANN401
     """Return a `CLIPTokenizer` whose words are those of the prompts.
 
-    Numbers are spelt in digits, as CLIP does; other text falls back to bytes.
+    Numbers are spelt in digits, as CLIP does; other text falls back to bytes. Prompts may be
+    longer than Stable Diffusion's 77 tokens, since its text encoder isn't used.
 
     Raises:
-        ConfigError: If the longest prompt has more than 77 tokens.
+        ConfigError: If the longest prompt has more than 512 tokens.
     """
     objects = ", ".join(f"{_LARGEST_COUNT} {name}" for name in class_names)
     longest = template.replace("{objects}", f"{objects} and {NO_OBJECTS}")
-    vocab, merges = _word_complete_bpe(re.findall(r"[a-z]+", longest.lower()))
+    words = re.findall(r"[^\W\d_]+", longest.lower())
+    vocab, merges = _word_complete_bpe(_SPELLING.pre_tokenize_str(word)[0][0] for word in words)
     length = len(CLIPTokenizer(vocab=vocab, merges=merges)(longest).input_ids)
     if length > _MAX_LENGTH:
         raise ConfigError(
             f"the prompt of all {len(class_names)} classes would have {length} tokens, at most "
-            f"{_MAX_LENGTH} are possible; shorten fit.prompt_template or the class names"
+            f"{_MAX_LENGTH} are possible; shorten fit.prompt_template or the class names, or train "
+            "on fewer classes"
         )
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=min(_MAX_LENGTH, length + 1))
 
