@@ -3,7 +3,8 @@
 A stage's arms and evaluation splits are copied to `data/versions/<run>/seed-<s>` and added
 to DVC as one folder, so that a version is one small `.dvc` file, which belongs to Git. DVC
 stores an image once, however many arms and versions share it. They are copies, not links,
-because users of DVC edit and check out that folder, and a stage's folder never changes.
+because users of DVC edit and check out that folder, and a stage's folder never changes. A
+version that is there already isn't copied again, so that edits stay.
 """
 
 import logging
@@ -17,7 +18,8 @@ import yaml
 from filelock import FileLock
 
 from synthdata.errors import VersioningError
-from synthdata.files import replacing_dir
+from synthdata.files import replacing_dir, write_text
+from synthdata.runfolder import complete_key
 from synthdata.versioning.dvc import (
     OWN,
     find_remote,
@@ -92,7 +94,7 @@ def _publish(
     write_dvcignore(root)
     name, configure = find_remote(root, workspace, remote)
     for path, out_dir in sources.items():
-        _copy(out_dir, workspace / path)
+        _copy_once(out_dir, workspace / path, marker=workspace / OWN / "copied" / path)
     add = ["add", *map(str, sources)]
     push = ["push", "--remote", name, *map(str, dvc_files.values())]
     run_dvc([*initialise, *configure, add, push], workspace)
@@ -124,6 +126,16 @@ def _refuse_ignored(workspace: Path, dvc_files: Iterable[Path]) -> None:
                 f"{path} belongs to Git, but the rule {rule} ignores it; remove that rule, since "
                 "DVC adds its own for the images"
             )
+
+
+def _copy_once(out_dir: Path, target: Path, *, marker: Path) -> None:
+    """Copy a stage's version, unless it is what was copied last; the marker holds its key."""
+    key = complete_key(out_dir)
+    if key and target.is_dir() and marker.is_file() and marker.read_text("utf-8") == key:
+        logger.info("version: %s is left as it is", target)
+        return
+    _copy(out_dir, target)
+    write_text(marker, key or "")
 
 
 def _copy(out_dir: Path, target: Path) -> None:
