@@ -157,14 +157,14 @@ def test_of_few_seeds_the_headline_only_seems_to_know() -> None:
             ["prepare", "fit", "layout", "generate", "score", "filter", "version"],
             "One draw of real images, trained generator, set of layouts, set of generated images "
             "and choice by the filters and by chance, shared by all seeds. The interval covers "
-            "each seed's own training of the detector, not what another draw",
+            "each seed's own training of the detector, not what others of what is shared",
             id="all but the detector",
         ),
         pytest.param(
             ["prepare"],
             "One draw of real images, shared by all seeds. The interval covers each seed's own "
             "trained generator, set of layouts, set of generated images, choice by the filters and "
-            "by chance and training of the detector, not what another draw of real images",
+            "by chance and training of the detector, not what others of what is shared",
             id="the draw",
         ),
     ],

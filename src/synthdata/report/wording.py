@@ -196,8 +196,8 @@ def _conditions(metrics: Metrics) -> list[tuple[str, str]]:
     if shared:
         text = (
             f"One {_listing(shared)}, shared by all seeds. The interval covers each seed's own "
-            f"{_listing([*repeated, 'training of the detector'])}, not what another "
-            f"{_listing(shared)} would have given."
+            f"{_listing([*repeated, 'training of the detector'])}, not what others of what is "
+            "shared would have given."
         )
         found.append(("Conditional on", text))
     if metrics["evaluation_split"] == "val":
