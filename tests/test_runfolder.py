@@ -5,6 +5,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from synthdata.config.fit import FitConfig
 from synthdata.config.layout import LayoutConfig
 from synthdata.errors import RunError
 from synthdata.runfolder import clear, complete_key, run_in_folder
@@ -64,6 +65,22 @@ def test_a_change_makes_the_folder_stale(
         assert run(tmp_path / "layout", **change) == (False, 0)  # type: ignore[arg-type]
     assert "computing" in caplog.text
     assert "afresh" in caplog.text
+
+
+def test_weights_that_change_in_place_make_the_folder_stale(tmp_path: Path) -> None:
+    weights = tmp_path / "base" / "unet" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"first")
+    model = {"kind": "pretrained", "model": str(tmp_path / "base"), "controlnet": "org/on-the-hub"}
+    section = FitConfig.model_validate({"model": model})
+
+    def fit() -> bool:
+        out_dir = tmp_path / "fit"
+        return run_in_folder("fit", section, inputs={}, out_dir=out_dir, work=dict).reused
+
+    assert [fit(), fit()] == [False, True]
+    weights.write_bytes(b"other weights")
+    assert [fit(), fit()] == [False, True]
 
 
 def test_a_folder_that_is_half_wiped_is_neither_complete_nor_resumed(

@@ -23,6 +23,8 @@ from synthdata.errors import RunError
 from synthdata.files import read_json, sha256_json, write_json, write_text
 
 CONFIG = "config.yaml"
+# Settings whose values are folders or files, if they aren't ids on a hub.
+_NAMES_FILES = ("model", "controlnet", "weights")
 METRICS = "metrics.json"
 _KEY = ".key"
 # `train` keeps each finished training under a key of its own, so that opening the test split
@@ -107,8 +109,24 @@ def _stage_key(
             raise RunError(
                 f"{stage} needs {name} at {inputs[name]}, which isn't finished; run it first"
             )
-    values = [__version__, stage, section.model_dump(mode="json"), input_keys, fingerprint]
+    settings = section.model_dump(mode="json")
+    values = [__version__, stage, settings, input_keys, fingerprint, *_named_files(settings)]
     return sha256_json(values)
+
+
+def _named_files(value: Any, name: str = "") -> Iterator[tuple[str, int, int]]:  # noqa: ANN401
+    """Yield name, size and time of the files that settings name: weights may change in place."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _named_files(part, key)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _named_files(part, name)
+    elif isinstance(value, str) and name in _NAMES_FILES:
+        path = Path(value)
+        for file in [path, *sorted(path.rglob("*"))] if path.exists() else []:
+            if file.is_file():
+                yield str(file), file.stat().st_size, file.stat().st_mtime_ns
 
 
 def _read_key(folder: Path) -> str:

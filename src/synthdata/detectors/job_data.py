@@ -35,6 +35,8 @@ def training_key(
     return sha256_json(
         [
             config.model_dump(mode="json"),
+            # Weights that are trained on may change under the same name.
+            sha256_file(Path(config.model)) if Path(config.model).is_file() else "",
             _versions(config.kind),
             [settings.epochs, settings.batch_size, settings.seed],
             [settings.threads, settings.device],
