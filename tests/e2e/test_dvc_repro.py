@@ -24,7 +24,8 @@ def test_repro_then_nothing_to_do(clone: Path, command: Command) -> None:
         command("dvc", "init", "-q", cwd=clone, env=env)
     command("dvc", "repro", cwd=clone, env=env)
     assert (clone / "runs" / "smoke" / "report" / "report.html").is_file()
-    assert not list((clone / "data").rglob("*.dvc")), "inside repro DVC holds the outs itself"
+    versions = clone / "data" / "versions" / "smoke"
+    assert not list(versions.rglob("*.dvc")), "inside repro DVC holds the outs itself"
     again = command("dvc", "repro", cwd=clone, env=env)
     assert "Data and pipelines are up to date." in again.stdout + again.stderr
     assert "Running stage" not in again.stdout
