@@ -8,7 +8,7 @@ from filelock import FileLock
 from synthdata.config.fit import FitConfig
 from synthdata.config.layout import LayoutConfig
 from synthdata.errors import RunError
-from synthdata.runfolder import clear, complete_key, run_in_folder
+from synthdata.runfolder import complete_key, remove_stage, run_in_folder
 
 SECTION = LayoutConfig(num_layouts=3)
 
@@ -94,7 +94,7 @@ def test_a_folder_that_is_half_wiped_is_neither_complete_nor_resumed(
         with pytest.raises(KeyboardInterrupt):
             run(out_dir, LayoutConfig(num_layouts=4))
         with pytest.raises(KeyboardInterrupt):
-            clear("layout", out_dir)
+            remove_stage("layout", out_dir)
 
     assert complete_key(out_dir) is None
     assert run(out_dir) == (False, 0), "what the wipe left of it is not gone on with"

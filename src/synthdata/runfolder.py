@@ -134,7 +134,7 @@ def _read_key(folder: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def clear(stage: StageName, out_dir: Path) -> None:
+def remove_stage(stage: StageName, out_dir: Path) -> None:
     """Remove a stage folder, finished or not, so that another's can take its place.
 
     Raises:

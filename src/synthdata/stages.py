@@ -26,9 +26,9 @@ from synthdata.plan import Step
 from synthdata.runfolder import (
     METRICS,
     StageResult,
-    clear,
     complete_key,
     read_section,
+    remove_stage,
     run_in_folder,
 )
 from synthdata.samples import DetectionDataset
@@ -219,7 +219,7 @@ def _link(step: Step, target: Path) -> StageResult:
         )
     if complete_key(step.out_dir) != key:
         if step.out_dir.is_dir() and not step.out_dir.is_symlink():
-            clear(step.stage, step.out_dir)
+            remove_stage(step.stage, step.out_dir)
         step.out_dir.unlink(missing_ok=True)
         step.out_dir.parent.mkdir(parents=True, exist_ok=True)
         step.out_dir.symlink_to(Path("..") / target.parent.name / target.name)

@@ -92,15 +92,6 @@ def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fi
     assert not np.array_equal(plain, guided)
 
 
-def test_guidance_that_ends_with_the_last_step_changes_nothing(fitted: Fitted) -> None:
-    """Of four steps .9 is four."""
-    todo = requests(2)
-
-    throughout, ended = images(fitted, todo), images(fitted, todo, guidance_end=0.9)
-
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(throughout, ended, strict=True))
-
-
 def test_sizes_that_pipelines_refuse_are_made_larger_and_cut(fitted: Fitted) -> None:
     mixed = [*requests(1, width=61, height=45), *requests(1), *requests(1, width=61, height=45)]
 

@@ -109,17 +109,6 @@ def test_batch_size_changes_an_image_by_at_most_one_grey_level(
         assert np.abs(a.image.astype(int) - b.image.astype(int)).max() <= 1
 
 
-def test_img2img_can_end_its_guidance_and_inpainting_says_that_it_can_not(fitted: Fitted) -> None:
-    values = {"kind": "img2img", "strength": 1.0, "guidance_scale": 4.0, "num_inference_steps": 4}
-    todo = requests(1)
-
-    throughout, ended = (paint(fitted, todo, values | {"guidance_end": end}) for end in (1, 0.5))
-
-    assert not np.array_equal(throughout[0].image, ended[0].image)
-    with pytest.raises(ValidationError, match="guidance_end must be 1 for inpaint, got 0.5"):
-        parse({"kind": "inpaint", "guidance_end": 0.5})
-
-
 def test_img2img_shows_a_train_images_layout_in_new_pixels(fitted: Fitted) -> None:
     made = paint(fitted, requests(6), {"kind": "img2img", "strength": 0.5})
 

@@ -148,6 +148,9 @@ def test_the_headline_says_what_was_shown(
 def test_of_few_seeds_the_headline_only_seems_to_know() -> None:
     few = _metrics() | {"provisional": True}
     assert headline(few)["claim"].startswith("Synthetic images seem to help here: ")
+    arms = few["arms"] | {"synthetic_random_drop": few["arms"]["real"]}
+    drop = few | {"reference": "synthetic_random_drop", "arms": arms}
+    assert headline(drop)["claim"].startswith("The filters seem to beat a random drop here: ")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +199,7 @@ def test_the_oracle_note(share: float | None, text: str) -> None:
         pytest.param("ahead", 0.01, "It costs nothing and does less: ", id="ahead"),
         pytest.param("behind", -0.09, "It costs nothing and does more: ", id="behind"),
         pytest.param("level", -0.002, "It costs nothing and does as well: ", id="level"),
-        pytest.param("undecided", -0.02, "does as well, as far as this run can tell: ", id="open"),
+        pytest.param("undecided", -0.02, "is not shown to do less or more: ", id="undecided"),
         pytest.param("undecided", None, "can't be told apart by this run: ", id="no interval"),
     ],
 )

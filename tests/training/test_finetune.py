@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from generators.test_controlnet import images, requests
 from synthdata.config.fit import FitConfig
 from synthdata.errors import ConfigError, GenerationError, TrainingError
-from synthdata.generators.guidance import GuidanceCutoff
 from synthdata.manifest import load_dataset
 from synthdata.samples import Annotations, DetectionDataset, Layout
 from synthdata.training.card import read_card
@@ -284,46 +283,6 @@ def test_a_flux_sampler_other_than_its_own_is_refused(
 
     with pytest.raises(GenerationError, match="'ddim', which doesn't suit Flux.*to own"):
         images((tmp_path, train), requests(1), scheduler="ddim")
-
-
-@pytest.mark.parametrize("name", ["sd", "sdxl"])
-def test_guidance_can_end_before_the_last_step(
-    bases: Bases,
-    train: DetectionDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
-    fit_model(fit_config(bases[name], steps=1), train, tmp_path)
-    fitted, todo = (tmp_path, train), requests(3)
-    options = {"guidance_scale": 4.0, "num_inference_steps": 4, "mixed_precision": "no"}
-
-    throughout = images(fitted, todo, **options)
-    half = images(fitted, todo, guidance_end=0.5, **options)
-
-    assert not np.array_equal(throughout[0], half[0])
-    monkeypatch.setattr(GuidanceCutoff, "callback_fn", both_branches_alike)
-    for a, b in zip(half, images(fitted, todo, guidance_end=0.5, **options), strict=True):
-        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
-
-
-def both_branches_alike(
-    _: object, __: object, step_index: int, ___: object, tensors: dict[str, Any]
-) -> dict[str, Any]:
-    """Whatever the guidance scale, two branches that agree give what one gives."""
-    if step_index == 1:
-        return {
-            name: both.chunk(2)[1].repeat(2, *[1] * (both.ndim - 1))
-            for name, both in tensors.items()
-        }
-    return tensors
-
-
-def test_flux_has_no_guidance_to_end(bases: Bases, train: DetectionDataset, tmp_path: Path) -> None:
-    fit_model(fit_config(bases["flux"], steps=1), train, tmp_path)
-
-    with pytest.raises(GenerationError, match="FluxControlNetPipeline is told its guidance"):
-        images((tmp_path, train), requests(1), scheduler="own", guidance_end=0.5)
 
 
 def test_sizes_that_a_base_does_not_take_are_refused(

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from synthdata.config.base import Device
 from synthdata.config.detector import DetectorConfig
 from synthdata.detections import Detections, from_coco_results
 from synthdata.detectors.base import (
@@ -23,7 +22,7 @@ from synthdata.detectors.base import (
 from synthdata.detectors.job_data import target_key, training_key, write_training_data
 from synthdata.detectors.ultralytics import UltralyticsDetector
 from synthdata.detectors.workers import WorkerCall, run_workers
-from synthdata.errors import ConfigError, DatasetError
+from synthdata.errors import DatasetError
 from synthdata.files import read_json
 from synthdata.samples import DetectionDataset, Sample
 
@@ -70,8 +69,11 @@ def prepare_job(
             "a training list must hold a multiple of the batch size of "
             f"{settings.batch_size} images, got {len(train)}"
         )
+    # Here, since most of what imports this module needs no torch.
+    from synthdata.training.hardware import resolve_device
+
     # The device that is used belongs to the key: arms are compared that were trained on one.
-    settings = replace(settings, device=_resolve(settings.device))
+    settings = replace(settings, device=resolve_device(settings.device))
     job = TrainJob(
         key=training_key(config, settings, train, dataset),
         detector=config.model_dump(mode="json"),
@@ -90,16 +92,6 @@ def prepare_job(
     job.save(job_dir)
     detector = build_detector(config)
     return WorkerCall(detector.worker, job_dir, detector.environment(job, job_dir))
-
-
-def _resolve(device: Device) -> Device:
-    # Here, since most of what imports this module needs no torch.
-    import torch
-
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ConfigError("device is 'cuda' but torch sees no GPU; set device to 'auto' or 'cpu'")
-    return "cuda" if has_gpu and device != "cpu" else "cpu"
 
 
 def read_predictions(job_dir: Path, target: str, *, num_images: int) -> list[Detections]:

@@ -11,6 +11,7 @@ from synthdata.config import STAGES, StageName
 from synthdata.config.version import ArmName
 from synthdata.errors import RunError
 from synthdata.files import read_json
+from synthdata.manifest import load_dataset
 from synthdata.runfolder import CONFIG, METRICS
 
 
@@ -60,15 +61,25 @@ class Run:
         return list({folder.key: folder for folder in reversed(self.of(stage))}.values())[::-1]
 
     def shared_stages(self) -> list[StageName]:
-        """Return the stages computed once for several repetitions, in their order."""
+        """Return the stages that several repetitions have in common, in their order.
+
+        Computed once; or, of `prepare`, once a repetition and with the same train images, such
+        as all there are.
+        """
         if len(self.seeds) == 1:
             return []
-        return [stage for stage in STAGES[:-1] if len(self.computed(stage)) == 1]
+        shared = [stage for stage in STAGES[:-1] if len(self.computed(stage)) == 1]
+        draws = {_train_images(folder.path) for folder in self.computed("prepare")}
+        return ["prepare", *shared] if len(draws) == 1 and "prepare" not in shared else shared
 
     def arms(self) -> list[str]:
         """Return the arms that every repetition trained, in the order of the config's list."""
         trained = [set(folder.metrics["arms"]) for folder in self.of("train")]
         return in_order(set.intersection(*trained))
+
+
+def _train_images(prepared: Path) -> tuple[str | None, ...]:
+    return tuple(sample.sha256 for sample in load_dataset(prepared).split("train"))
 
 
 def in_order(arms: Iterable[str]) -> list[str]:

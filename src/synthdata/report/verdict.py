@@ -58,7 +58,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "class_names": list(load_dataset(run.first("prepare").path).class_names),
         "arms": {arm: _arm(run, scores, arm, statistics.get(arm)) for arm in arms},
         "contrasts": _contrasts(section, bootstrap, scores, chosen),
-        "conditional_on": _shared(run),
+        "conditional_on": list(run.shared_stages()),
         "layout_score": _layout_score(run),
         "timings_s": stage_timings(run),
         "test_looks": read_looks(run_dir),
@@ -70,19 +70,6 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)
     return metrics
-
-
-def _shared(run: Run) -> list[str]:
-    """Return the stages that all repetitions have in common, computed once or alike."""
-    shared = list(map(str, run.shared_stages()))
-    draws = {
-        tuple(sample.sha256 for sample in load_dataset(folder.path).split("train"))
-        for folder in run.of("prepare")
-    }
-    # Each repetition takes all train images, say: other keys, the same draw.
-    if len(run.seeds) > 1 and len(draws) == 1 and "prepare" not in shared:
-        shared.insert(0, "prepare")
-    return shared
 
 
 def _layout_score(run: Run) -> dict[str, Any]:

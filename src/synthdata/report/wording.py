@@ -70,8 +70,8 @@ def headline(metrics: Metrics) -> dict[str, str]:
     reference = metrics["reference"]
     subject = "Filtered synthetic images" if name == "synthetic_filtered" else "Synthetic images"
     claim = {
-        "helps": "seem to help here" if metrics["provisional"] else "help here",
-        "hurts": "seem to hurt here" if metrics["provisional"] else "hurt here",
+        "helps": "help here",
+        "hurts": "hurt here",
         "no_gain": "bring no gain worth having here",
         "inconclusive": "are not shown to help here",
     }[arm["verdict"]]
@@ -83,6 +83,8 @@ def headline(metrics: Metrics) -> dict[str, str]:
             "no_gain": "bring no gain worth having over a random drop here",
             "inconclusive": "are not shown to beat a random drop here",
         }[arm["verdict"]]
+    if metrics["provisional"] and arm["verdict"] in ("helps", "hurts"):
+        claim = f"seem to {claim}"
     if arm["verdict"] == "no_gain" and arm["high"] < 0:
         claim += ", and may do harm"
     evidence = (
@@ -143,7 +145,7 @@ def _contrast_note(contrast: Metrics) -> tuple[str, str]:
         "ahead": "does less",
         "behind": "does more",
         "level": "does as well",
-        "undecided": "does as well, as far as this run can tell",
+        "undecided": "is not shown to do less or more",
     }[contrast["verdict"]]
     return topic, f"{what} {claim}: {numbers}."
 

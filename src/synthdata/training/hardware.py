@@ -6,6 +6,7 @@ import resource
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
@@ -43,6 +44,18 @@ class Hardware:
         }
 
 
+def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
+    """Return what `auto` stands for here.
+
+    Raises:
+        ConfigError: If `cuda` is asked for and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ConfigError("device is 'cuda' but torch sees no GPU; set device to 'auto' or 'cpu'")
+    return "cuda" if has_gpu and device != "cpu" else "cpu"
+
+
 def choose_hardware(device: Device) -> Hardware:
     """Return the hardware to use, and log it.
 
@@ -52,9 +65,7 @@ def choose_hardware(device: Device) -> Hardware:
     Raises:
         ConfigError: If `cuda` is asked for and there is none.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda' but torch sees no GPU; set device to 'auto' or 'cpu'")
-    name = "cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu"
+    name = resolve_device(device)
     chosen = Hardware(torch.device(name), torch.bfloat16 if _has_fast_bf16(name) else torch.float32)
     if name == "cpu":
         # Denormal numbers, common near the end of a training, slow a CPU down many times.
