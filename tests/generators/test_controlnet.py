@@ -10,6 +10,7 @@ from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator
 from synthdata.generators.controlnet import ControlNetGenerator
+from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
 from synthdata.training.autoencoder import build_autoencoder
 from synthdata.training.denoiser import build_denoiser
@@ -76,6 +77,23 @@ def test_in_bf16_an_image_does_not_depend_on_others_either(fitted: Fitted) -> No
     assert np.abs(alone.astype(int) - among[2].astype(int)).max() <= 1
     exact = images(fitted, todo, mixed_precision="no", num_inference_steps=8)[2].astype(int)
     assert 0 < np.abs(among[2] - exact).mean() < 8, "another rounding, the same image"
+
+
+def test_in_bf16_the_decoder_makes_pixels_of_float32(fitted: Fitted) -> None:
+    latents = torch.randn(2, 4, 12, 16, generator=torch.Generator().manual_seed(0))
+    made = {}
+    for precision in ("no", "bf16"):
+        config = ControlNetConfig.model_validate(
+            {"kind": "controlnet", "device": "cpu", "mixed_precision": precision}
+        )
+        vae = load_model(config, fitted[0], class_names=NAMES).pipeline.vae
+        with torch.no_grad():
+            made[precision] = vae.decode(latents).sample
+
+    assert made["bf16"].dtype == torch.float32
+    error = (made["bf16"] - made["no"]).abs() * 127.5
+    assert 0 < error.mean() < 1, "grey levels"
+    assert not torch.equal(made["bf16"].bfloat16().float(), made["bf16"]), "of its last product"
 
 
 def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fitted) -> None:

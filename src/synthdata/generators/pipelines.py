@@ -83,12 +83,28 @@ def load_generator(
     if hasattr(pipeline.controlnet, "controlnet_cond_embedding"):
         _compute_once(pipeline.controlnet.controlnet_cond_embedding)
     if hardware.dtype != dtype:
-        # The decoder stays in float32: bfloat16 has as many steps as pixels have grey levels.
-        for part in denoisers:
+        for part in (*denoisers, pipeline.vae.decoder):
             part.forward = torch.autocast(hardware.device.type, dtype=hardware.dtype)(part.forward)
         # Else samplers would round their latents to what the last product gives.
         denoisers[0].forward = convert_outputs_to_fp32(denoisers[0].forward)
+        *_, last = pipeline.vae.decoder.modules()
+        _in_float32(last)
     return pipeline.to(hardware.device), family
+
+
+def _in_float32(module: Any) -> None:  # noqa: ANN401
+    """Take a module out of the autocast around it.
+
+    For the convolution that makes the pixels: bfloat16 has as many steps as they have grey levels.
+    """
+    forward = module.forward
+
+    def exact(tensor: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(tensor.device.type, enabled=False):
+            result: torch.Tensor = forward(tensor.float())
+            return result
+
+    module.forward = exact
 
 
 def _compute_once(module: Any) -> None:  # noqa: ANN401
