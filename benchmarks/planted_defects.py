@@ -5,11 +5,11 @@
         --csv docs/benchmarks/defects.csv
 
 Clean images are val images and their mirror images; each kind of defect is planted in as many.
-Filters see the real train split, as in a run. A row is a filter, its columns the kinds.
+Filters see the real train split, as in a run. A row is a filter, its columns the kinds. The
+row of the same config, draw and overrides is replaced.
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,6 +37,8 @@ from synthdata.training.clip import train_clip
 CLEAN: Final = "clean"
 _SHARE: Final = 1 / 3  # of an image's objects that a defect touches
 _PATCHES: Final = 200  # tried in search of background
+_FREE_IOU: Final = 0.3  # with an object at most, of a place that is free of such objects
+_DIRECTIONS: Final = 20  # tried in search of a place where no such object is
 
 Defect = Callable[[UInt8Array, Annotations, np.random.Generator], tuple[UInt8Array, Annotations]]
 
@@ -50,18 +52,26 @@ def chosen_third(annotations: Annotations, rng: np.random.Generator) -> list[int
 def move(
     image: UInt8Array, annotations: Annotations, rng: np.random.Generator
 ) -> tuple[UInt8Array, Annotations]:
-    """Move a third of the boxes by their own size, in a random direction, within the image."""
+    """Move a third of the boxes by their own size, within the image.
+
+    Of random directions the first one is taken whose place isn't that of another object of the
+    class, where the box wouldn't be wrong.
+    """
     xyxy = annotations.xyxy.copy()
     limits = np.array([image.shape[1], image.shape[0]], np.float32)
     for i in chosen_third(annotations, rng):
         size = xyxy[i, 2:] - xyxy[i, :2]
-        angle = rng.uniform(0, 2 * np.pi)
-        step = size * [np.cos(angle), np.sin(angle)]
+        angle = rng.uniform(0, 2 * np.pi, _DIRECTIONS)[:, None]
+        step = size * np.hstack([np.cos(angle), np.sin(angle)])
         low = xyxy[i, :2] + step
         # Back the other way where the image ends.
         low = np.where((low < 0) | (low + size > limits), xyxy[i, :2] - step, low)
         low = np.clip(low, 0, limits - size)
-        xyxy[i] = [*low, *(low + size)]
+        places = np.hstack([low, low + size]).astype(np.float32)
+        others = annotations.xyxy[annotations.class_id == annotations.class_id[i]]
+        iou = boxes.iou_matrix(places, others).max(axis=1)
+        free = np.flatnonzero(iou <= _FREE_IOU)
+        xyxy[i] = places[free[0] if len(free) else iou.argmin()]
     return image, Annotations(xyxy, annotations.class_id)
 
 
@@ -73,6 +83,14 @@ def swap(
     for i in chosen_third(annotations, rng):
         class_id[i] = (class_id[i] + rng.integers(1, num_classes)) % num_classes
     return image, Annotations(annotations.xyxy, class_id)
+
+
+def covered_area(patches: FloatArray, xyxy: FloatArray) -> FloatArray:
+    """Return how many square pixels of each patch boxes cover, each box counted by itself."""
+    low = np.maximum(patches[:, None, :2], xyxy[None, :, :2])
+    high = np.minimum(patches[:, None, 2:], xyxy[None, :, 2:])
+    area: FloatArray = np.clip(high - low, 0, None).prod(axis=2).sum(axis=1)
+    return area
 
 
 def paint_over(
@@ -87,8 +105,7 @@ def paint_over(
         w, h = x1 - x0, y1 - y0
         corners = rng.uniform(0, [width - w + 1, height - h + 1], (_PATCHES, 2)).astype(int)
         patches = np.hstack([corners, np.add(corners, [w, h])]).astype(np.float32)
-        covered = boxes.iou_matrix(patches, annotations.xyxy).sum(axis=1)
-        x, y = corners[int(np.argmin(covered))]
+        x, y = corners[int(np.argmin(covered_area(patches, annotations.xyxy)))]
         painted[y0:y1, x0:x1] = image[y : y + h, x : x + w]
     return painted, annotations
 
@@ -209,17 +226,21 @@ def main() -> None:
         "config": Path(arguments.config).stem, "draw": arguments.draw, "train_images": len(train),
         "images_a_kind": arguments.number,
     }  # fmt: skip
-    rows = [
+    rows = pd.DataFrame(
         known
         | {"filter": kind, **_aucs(one["score"].to_numpy(), kinds)}
         | {"overrides": " ".join(arguments.overrides)}
         for kind, one in scores.groupby("filter", sort=False)
-    ]
+    ).round(3)
     path: Path = arguments.csv
+    if path.is_file():
+        earlier = pd.read_csv(path, keep_default_na=False)
+        rows = pd.concat([earlier, rows]).drop_duplicates(
+            [*known, "filter", "overrides"], keep="last"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame(rows).round(3)
-    frame.to_csv(path, mode="a", header=not path.is_file(), index=False)
-    print(json.dumps(rows, indent=2))
+    rows.to_csv(path, index=False)
+    print(rows.to_string(index=False))
 
 
 def _aucs(scores: FloatArray, kinds: list[str]) -> dict[str, float]:

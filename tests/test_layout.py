@@ -77,6 +77,14 @@ def boxes_of(images: object, class_id: int) -> np.ndarray:
     )
 
 
+def log_aspect(xyxy: np.ndarray) -> np.ndarray:
+    return np.log((xyxy[:, 2] - xyxy[:, 0]) / (xyxy[:, 3] - xyxy[:, 1]))
+
+
+def log_area(xyxy: np.ndarray) -> np.ndarray:
+    return np.log((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]))
+
+
 def counts_of(images: object) -> np.ndarray:
     return np.stack([i.annotations.counts(len(CLASSES)) for i in images])  # type: ignore[attr-defined]
 
@@ -144,16 +152,22 @@ def test_sizes_and_shapes_follow_their_class(
 ) -> None:
     real, new = boxes_of(train, class_id), boxes_of(layouts, class_id)
     other = boxes_of(train, 1 - class_id)
-
-    def aspect(xyxy: np.ndarray) -> np.ndarray:
-        return np.log((xyxy[:, 2] - xyxy[:, 0]) / (xyxy[:, 3] - xyxy[:, 1]))
-
-    def log_area(xyxy: np.ndarray) -> np.ndarray:
-        return np.log((xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1]))
-
-    assert ks_2samp(aspect(real), aspect(new)).statistic < 0.15
-    assert ks_2samp(aspect(other), aspect(new)).statistic > 0.6  # a shuffled one would fail
+    assert ks_2samp(log_aspect(real), log_aspect(new)).statistic < 0.15
+    assert ks_2samp(log_aspect(other), log_aspect(new)).statistic > 0.6  # shuffled would fail
     assert ks_2samp(log_area(real), log_area(new)).statistic < 0.15
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jitter_changes_sizes_and_keeps_aspect_ratios(train: DetectionDataset, kind: str) -> None:
+    config = LayoutConfig(kind=kind, num_layouts=80, jitter=0.3)  # type: ignore[arg-type]
+
+    def whole(images: object) -> np.ndarray:
+        xyxy = boxes_of(images, 0)
+        return xyxy[~touched_edges(xyxy, width=WIDTH, height=HEIGHT).any(axis=1)]
+
+    real, new = whole(train), whole(sample_layouts(train, config))
+    assert log_area(new).std() > 1.5 * log_area(real).std()
+    assert log_aspect(new).std() < 1.1 * log_aspect(real).std()
 
 
 def test_positions_follow_their_class(train: DetectionDataset, layouts: list[Layout]) -> None:

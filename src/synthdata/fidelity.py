@@ -16,6 +16,7 @@ from tqdm import tqdm
 from synthdata.boxes import FloatArray
 from synthdata.config.encoder import ClipConfig, EncoderConfig, InceptionConfig
 from synthdata.config.fidelity import FidelityConfig
+from synthdata.errors import ConfigError
 from synthdata.extras import needing_features
 from synthdata.features import build_encoder
 from synthdata.features.base import ImageEncoder
@@ -88,7 +89,8 @@ def load_tools(
         class_names: Of the data set.
 
     Raises:
-        ConfigError: If an encoder can't be built, or a package isn't installed.
+        ConfigError: If an encoder can't be built, two have one name, or a package isn't
+            installed.
         GenerationError: If the CLIP that `fit` trains is asked for and isn't there.
     """
     with needing_features("score.fidelity"):
@@ -96,7 +98,14 @@ def load_tools(
     clip = None
     if config.clip is not None:
         clip = load_clip(config.clip, model_dir, class_names, asked_by="score.fidelity.clip")
-    return FidelityTools(config, tuple(map(build_encoder, config.encoders)), clip)
+    encoders = tuple(map(build_encoder, config.encoders))
+    names = [encoder.name for encoder in encoders]
+    if len(set(names)) != len(names):
+        raise ConfigError(
+            f"score.fidelity.encoders: reports couldn't tell {names} apart; name one of a kind and "
+            "name, or call their folders differently"
+        )
+    return FidelityTools(config, encoders, clip)
 
 
 def measure_fidelity(
@@ -129,10 +138,11 @@ def measure_fidelity(
     comparisons = list(_by_boxes(real, layouts))
     for stated, encoder in zip(config.encoders, tools.encoders, strict=True):
         comparisons += _by_features(config, stated, encoder, pair, work_dir)
-    known = [(encoder.name, encoder) for encoder in tools.encoders]
+    known = {encoder.name: encoder.weights_sha256 for encoder in tools.encoders}
     if tools.clip is not None:
-        comparisons += _by_clip(tools.clip, pair, work_dir)
-        known.append((tools.clip.name, tools.clip.encoder))
+        measured = tools.clip.name in known
+        comparisons += _by_clip(tools.clip, pair, work_dir, with_cmmd=not measured)
+        known[tools.clip.name] = tools.clip.weights_sha256
     rows = [
         {
             "of": one.of, "class": one.class_name, "encoder": one.encoder, "metric": name,
@@ -149,9 +159,7 @@ def measure_fidelity(
         ).items()
     ]  # fmt: skip
     return {
-        "encoders": [
-            {"name": name, "weights_sha256": encoder.weights_sha256} for name, encoder in known
-        ],
+        "encoders": [{"name": name, "weights_sha256": digest} for name, digest in known.items()],
         "confidence": config.confidence,
         "rows": rows,
     }
@@ -187,11 +195,14 @@ def _by_features(
         yield _Comparison("crops", name, encoder.name, measures, (real[name], generated[name]))
 
 
-def _by_clip(clip: ClipScorer, pair: _Pair, work_dir: Path) -> Iterator[_Comparison]:
+def _by_clip(
+    clip: ClipScorer, pair: _Pair, work_dir: Path, *, with_cmmd: bool
+) -> Iterator[_Comparison]:
     real, generated = _crops(clip.encoder, clip.crop, pair, work_dir)
     for name, caption in zip(pair[0].class_names, clip.captions, strict=False):  # and background
         a, b = (Items(clip.embed(one[name].values), one[name].unit) for one in (real, generated))
-        yield _Comparison("crops", name, clip.name, [CMMD], (a, b))
+        if with_cmmd:
+            yield _Comparison("crops", name, clip.name, [CMMD], (a, b))
         scores = _caption_scores(a, caption), _caption_scores(b, caption)
         yield _Comparison("crops", name, clip.name, [CLIP_SCORE], scores)
 

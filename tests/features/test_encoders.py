@@ -1,5 +1,6 @@
 """Encoders with random weights in their real formats; no network."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from transformers import (
 
 from synthdata.config.encoder import ClipConfig, InceptionConfig, ThumbnailConfig
 from synthdata.config.encoder import Dinov2Config as Dinov2EncoderConfig
+from synthdata.config.fidelity import FidelityConfig
 from synthdata.config.filter import ManifoldFilterConfig
 from synthdata.errors import ConfigError
 from synthdata.features import ImageEncoder, build_encoder
 from synthdata.features.inception import Inception
+from synthdata.fidelity import load_tools
 from synthdata.samples import UInt8Array
 
 pytestmark = pytest.mark.usefixtures("no_sockets")
@@ -164,6 +167,16 @@ def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
         build_encoder(Dinov2EncoderConfig(kind="dinov2", model="nowhere/nothing"))
     with pytest.raises(ConfigError, match="inception: .* can't be loaded"):
         build_encoder(InceptionConfig(kind="inception", weights=tmp_path / "none.pth"))
+
+
+def test_two_encoders_of_one_name_are_an_error(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "dinov2", tmp_path / "dinov2")
+    encoders = tuple(
+        Dinov2EncoderConfig(kind="dinov2", model=str(root / "dinov2"))
+        for root in (folder, tmp_path)
+    )
+    with pytest.raises(ConfigError, match="couldn't tell .* apart"):
+        load_tools(FidelityConfig(encoders=encoders), tmp_path, ["RBC"])
 
 
 def test_encoders_are_chosen_in_the_config() -> None:

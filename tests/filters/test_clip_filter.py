@@ -11,13 +11,13 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from builders import write_dataset
 from synthdata.config.clip import ClipTrainingConfig, PretrainedClip
-from synthdata.errors import ConfigError, GenerationError
+from synthdata.errors import ConfigError, DatasetError, GenerationError
 from synthdata.features.boxes import BoxFeatures, box_features
 from synthdata.features.cache import FeatureCache
 from synthdata.features.clip import ClipScorer, load_fitted_clip, load_pretrained_clip
 from synthdata.filters.base import ImageScore
 from synthdata.filters.clip import score_by_clip
-from synthdata.samples import Annotations, DetectionDataset
+from synthdata.samples import Annotations, DetectionDataset, Sample
 from synthdata.training.clip import train_clip
 from synthdata.training.text import build_tokenizer
 
@@ -107,8 +107,40 @@ def test_an_image_without_boxes_is_not_judged(
 
     (only,) = score(scorer, replace(pool, samples=(empty,)), tmp_path)
 
-    assert (only.score, only.detail) == (None, "no box")
+    assert (only.score, only.detail) == (None, "no box of a class that CLIP knows")
     assert score(scorer, replace(pool, samples=()), tmp_path) == []
+
+
+def test_a_class_without_train_crops_is_not_judged(
+    train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
+) -> None:
+    def without(sample: Sample, class_id: int) -> Sample:
+        kept = sample.annotations.class_id != class_id
+        return replace(sample, annotations=sample.annotations.select(kept))
+
+    fewer = replace(train, samples=tuple(without(one, 2) for one in train))
+    short = CONFIG.model_copy(update={"steps": 20})
+    clip = train_clip(short, fewer, prompt_template=TEMPLATE, seed=0)
+    clip.save(tmp_path)
+    scorer = load_fitted_clip(tmp_path, train.class_names)
+    first = pool.samples[0]
+    two_unseen = Annotations(first.annotations.xyxy[:2], [2, 2])
+    unseen = replace(first, sample_id="unseen", annotations=two_unseen)
+
+    only, mixed = score(scorer, replace(pool, samples=(unseen, first)), tmp_path)
+
+    assert only.score is None
+    judged = without(first, 2)
+    assert mixed.detail.split(" boxes")[0].endswith(f"of {len(judged.annotations)}")
+
+
+def test_no_object_to_learn_from_is_an_error(train: DetectionDataset) -> None:
+    bare = replace(
+        train,
+        samples=tuple(replace(one, annotations=Annotations(np.zeros((0, 4)), [])) for one in train),
+    )
+    with pytest.raises(DatasetError, match=r"needs objects, the 12 train images have none"):
+        train_clip(CONFIG, bare, prompt_template=TEMPLATE, seed=0)
 
 
 def test_a_clip_for_other_classes_is_an_error(train: DetectionDataset, tmp_path: Path) -> None:

@@ -40,18 +40,69 @@ def test_ranks_are_weighted() -> None:
     assert kept(config(both=True, weight=0.5), pool, scores) == ["s01"]
 
 
-def test_the_reason_is_the_lowest_rank() -> None:
+def test_the_reason_is_what_cost_most() -> None:
     pool = pool_of([0], [0], [0])
     scores = {"manifold": scores_of(0.9, 0.5, 0.8), "detector": scores_of(0.9, 0.8, 0.1)}
     rejected = [d.rejected_by for d in decide(config(0.34, both=True), pool, scores)]
     assert rejected == ["", "manifold", "detector"]
+    weighted = decide(config(0.34, both=True, weight=0.01), pool, scores)
+    assert [d.rejected_by for d in weighted] == ["", "detector", "detector"]
 
 
 def test_a_hard_class_is_not_filtered_away() -> None:
-    easy, hard = [[0]] * 4, [[0, 2]] * 4
+    easy, hard = [[0]] * 10, [[0, 2]] * 10
     pool = pool_of(*easy, *hard)
-    scores = {"manifold": scores_of(0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1)}
-    assert kept(config(), pool, scores) == ["s00", "s01", "s04", "s05"]
+    scores = {"manifold": scores_of(*np.linspace(1, 0, 20))}
+    best_of_each = [f"s{i:02}" for i in (*range(5), *range(10, 15))]
+    assert kept(config(), pool, scores) == best_of_each
+
+
+@pytest.mark.parametrize("num_classes", [3, 20, 80])
+def test_with_many_classes_the_best_are_kept_too(num_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    pool = pool_of(*rng.integers(0, num_classes, (300, 6)).tolist())
+    score = rng.random(300)
+    chosen = [d.kept for d in decide(config(), pool, {"manifold": scores_of(*score)})]
+    assert score[chosen].mean() > 0.7, "0.75 is the best half, 0.5 a random one"
+
+
+def test_ties_are_broken_at_random() -> None:
+    pool = pool_of(*([0] for _ in range(60)))
+    scores = {"manifold": scores_of(*([1.0] * 60))}
+    decisions = decide(config(), pool, scores)
+    chosen = [d.kept for d in decisions]
+    assert 8 < sum(chosen[:30]) < 22, "not the first ids"
+    assert chosen != decisions_frame(config(), pool, decisions, {})["random_kept"].tolist()
+    other = config().model_copy(update={"seed": 1})
+    assert chosen != [d.kept for d in decide(other, pool, scores)]
+
+
+def test_memorisation_rejects_copies_and_ranks_no_others() -> None:
+    pool = pool_of([0], [0], [0], [0])
+    section = FilterConfig.model_validate(
+        {"filters": [{"kind": "manifold"}, {"kind": "memorisation"}], "keep_fraction": 0.5}
+    )
+    scores = {"manifold": scores_of(0.9, 0.8, 0.2, 0.1), "memorisation": scores_of(0.2, 0.8, 1, 1)}
+
+    decisions = decide(section, pool, scores)
+
+    assert [d.rejected_by for d in decisions] == ["memorisation", "", "", "manifold"]
+    assert decisions[0].reason.endswith("score 0.200 below min_score")
+    alone = decide_alone(section, pool, scores, at_most=2)["memorisation"]
+    assert sum(d.kept for d in alone) == 2
+    assert sorted(d.rejected_by for d in alone) == ["", "", "keep_fraction", "memorisation"]
+
+
+def test_all_missed_minima_are_named() -> None:
+    pool = pool_of([0])
+    section = FilterConfig.model_validate(
+        {"filters": [{"kind": "manifold", "min_score": 0.5}, {"kind": "memorisation"}]}
+    )
+    (decision,) = decide(
+        section, pool, {"manifold": scores_of(0.1), "memorisation": scores_of(0.2)}
+    )
+    assert decision.rejected_by == "manifold"
+    assert "manifold: detail 0; score 0.100 below min_score; memorisation:" in decision.reason
 
 
 def test_nothing_takes_the_place_of_a_failure() -> None:
@@ -130,6 +181,8 @@ def test_classes_are_balanced_on_request() -> None:
     section = config().model_copy(update={"balance_classes": True})
 
     decisions = decide(section, pool, scores)
+
+    assert decisions[1].reason.endswith("not among the best that balance the classes")
 
     assert [d.sample_id for d in decisions if d.kept] == ["s00", "s03", "s04"]
     twin = decisions_frame(section, pool, decisions, {})["random_kept"]

@@ -14,7 +14,7 @@ from synthdata.errors import DatasetError, GenerationError
 from synthdata.files import sha256_file, write_json
 from synthdata.filters.kept import load_kept
 from synthdata.filters.run import filter_pool
-from synthdata.samples import DetectionDataset
+from synthdata.samples import DetectionDataset, join_datasets
 
 MANIFOLD = {"kind": "manifold", "crop_size": 32}
 DETECTOR = {
@@ -144,7 +144,6 @@ def test_a_filter_that_keeps_nothing_leaves_an_empty_set(
     metrics = filter_pool(section, train=train, pool=noise, model_dir=tmp_path, out_dir=tmp_path)
     assert "keeps none of 6 images" in caplog.text
     assert metrics["num_images"] == {"pool": 6, "filtered": 0, "random_drop": 0}
-    assert metrics["relative_coverage"] is None
     sets = load_kept(tmp_path)
     assert [len(one) for one in sets.values()] == [0, 0, 0]
     assert sets["filtered"].class_names == CLASS_NAMES
@@ -154,11 +153,41 @@ def test_too_little_coverage_stops_the_stage(
     train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
 ) -> None:
     section = config(MANIFOLD, keep_fraction=0.1, min_coverage=1.0)
-    with pytest.raises(DatasetError, match=r"the 1 kept images cover \d+% of what all 12 cover"):
+    with pytest.raises(DatasetError, match=r"all 12 images cover, the 1 kept ones cover \d+%"):
         filter_pool(section, train=train, pool=pool, model_dir=tmp_path, out_dir=tmp_path)
     assert not (tmp_path / "decisions.parquet").exists()
     with pytest.raises(DatasetError, match="run stage filter first"):
         load_kept(tmp_path)
+
+
+def test_a_class_that_is_lost_stops_the_stage(
+    train: DetectionDataset, pool: DetectionDataset, tmp_path: Path
+) -> None:
+    """The filter rejects copies, and only copies show class 1."""
+
+    def only(dataset: DetectionDataset, class_id: int) -> DetectionDataset:
+        return replace(
+            dataset,
+            samples=tuple(
+                replace(
+                    one, annotations=one.annotations.select(one.annotations.class_id == class_id)
+                )
+                for one in dataset
+            ),
+        )
+
+    fresh = replace(pool, samples=pool.samples[::2])
+    mixed = join_datasets(fresh=only(fresh, 0), copied=only(train, 1))
+    section = config({"kind": "memorisation"}, keep_fraction=1.0)
+
+    with pytest.raises(DatasetError, match=r"crops of WBC that all 16 .* 6 kept ones cover 0%"):
+        filter_pool(section, train=train, pool=mixed, model_dir=tmp_path, out_dir=tmp_path)
+
+    section = section.model_copy(update={"min_coverage": 0.0})
+    metrics = filter_pool(section, train=train, pool=mixed, model_dir=tmp_path, out_dir=tmp_path)
+    assert metrics["relative_coverage"] == {"RBC": 1, "WBC": 0, "Platelets": None}
+    assert metrics["rejected_by"] == {"memorisation": 10}
+    assert metrics["encoders"]["memorisation"]["name"] == "thumbnail"
 
 
 def test_no_real_image_is_an_error(pool: DetectionDataset, tmp_path: Path) -> None:

@@ -76,5 +76,16 @@ def test_one_train_image_is_nothing_to_go_by(
     assert [one.score for one in score(alone, pool)] == [None] * 24
 
 
+def test_a_scene_photographed_twice_makes_copies_no_less_suspect(
+    train: DetectionDataset, pool: DetectionDataset
+) -> None:
+    again = tuple(replace(one, sample_id=f"{one.sample_id}-again") for one in train.samples[:2])
+    twice = replace(train, samples=(*train.samples, *again))
+
+    assert [one.score for one in score(twice, pool)] == pytest.approx(
+        [one.score for one in score(train, pool)], rel=0.1
+    )
+
+
 def test_train_images_themselves_score_zero(train: DetectionDataset) -> None:
     assert [one.score for one in score(train, train)] == pytest.approx([0] * 12, abs=1e-6)

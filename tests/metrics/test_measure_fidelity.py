@@ -50,6 +50,8 @@ def clip() -> ClipScorer:
         image_projection=None,
         captions=captions / np.linalg.norm(captions, axis=1, keepdims=True),
         logit_scale=10,
+        known=np.ones(3, bool),
+        weights_sha256="0" * 64,
     )
 
 
@@ -102,6 +104,22 @@ def test_a_perfect_generator_gives_what_real_halves_give(
     for row in known:
         if row["of"] != "boxes":
             assert row["value"] == row["halves"]
+
+
+def test_a_clip_that_is_an_encoder_too_has_each_metric_once(
+    bccd: DetectionDataset, clip: ClipScorer, tmp_path: Path
+) -> None:
+    few = replace(bccd, samples=bccd.samples[:4])
+    named = replace(clip, name="efficientnet-lite0")
+    found = measure_fidelity(
+        tools(EFFICIENTNET, named), real=few, generated=few, layouts=few.samples, seed=0,
+        work_dir=tmp_path,
+    )  # fmt: skip
+
+    metrics = [row["metric"] for row in found["rows"] if row["class"] == "RBC"]
+    assert len(set(metrics)) == len(metrics)
+    assert "clip_score" in metrics
+    assert [one["name"] for one in found["encoders"]] == ["efficientnet-lite0"]
 
 
 def test_what_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ class FidelityConfig(Section):
         crop_size: Pixels that a crop is resized to.
         margin: Context on each side of a box, as a fraction of its longer side.
         num_neighbors: k of the manifold metrics.
-        num_draws: Half-samples that an interval is made of. The Fréchet distance, where there are
+        num_draws: Half-samples that an interval is made of, 40 or more: of fewer, the ends of a
+            95 % interval are the extremes. The Fréchet distance, where there are
             enough images for it, takes seconds for each.
         confidence: Of the intervals.
     """
@@ -35,7 +36,7 @@ class FidelityConfig(Section):
     crop_size: Annotated[int, Field(ge=32)] = 96
     margin: Annotated[float, Field(ge=0)] = 0.2
     num_neighbors: PositiveInt = 5
-    num_draws: PositiveInt = 200
+    num_draws: Annotated[int, Field(ge=40)] = 200
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
     @field_validator("encoders")

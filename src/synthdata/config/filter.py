@@ -64,21 +64,21 @@ class DetectorFilterConfig(Section):
 
 
 class MemorisationFilterConfig(Section):
-    """Scores how far an image stays from the nearest train image: copies score low.
+    """Scores how far an image stays from the nearest train image, and rejects copies.
+
+    It ranks no images: what is no copy isn't the better the newer it is.
 
     Attributes:
         encoder: What turns images into features; a network takes a copy with noise for new.
         image_size: Pixels that an image's longer side is resized to before it is encoded.
         min_score: Images nearer to a train image than this share of the distance that train
             images keep from each other are rejected, however few are kept then.
-        weight: Of this score's rank among the filters' ranks.
     """
 
     kind: Literal["memorisation"]
     encoder: EncoderConfig = ThumbnailConfig(kind="thumbnail")
     image_size: Annotated[int, Field(ge=32)] = 192
     min_score: Fraction = 0.7
-    weight: PositiveFloat = 1.0
 
 
 class ClipFilterConfig(Section):
@@ -108,12 +108,13 @@ class FilterConfig(StageSection):
     Attributes:
         pool: The generator whose images are filtered.
         filters: Each writes a score an image; images are ranked, among those that promise
-            the same classes, by the weighted mean rank. A kind occurs once.
+            the same classes where they are enough, by the weighted mean rank. A kind occurs
+            once.
         keep_fraction: Share of the pool that is kept; the rest is rejected with a reason.
         balance_classes: Whether the kept images, and the random drop's, have about as many
             objects of each class, as far as the pool has them.
-        min_coverage: The kept set must cover at least this share of the real crops' manifold
-            that the whole pool covers; else the stage stops and says so.
+        min_coverage: The kept set must cover at least this share of the real crops that the
+            whole pool covers, of each class; else the stage stops and says so.
     """
 
     pool: str = "synthetic"

@@ -12,8 +12,8 @@ class LayoutConfig(StageSection):
         kind: `sampled` draws counts, sizes, aspect ratios and positions from a model of the
             train split; `recombined` joins halves of real layouts, flipped and jittered.
         num_layouts: How many.
-        jitter: Standard deviation of the size noise (of the logarithm) and, as a fraction of
-            the box, the least noise of its position.
+        jitter: Standard deviation of the noise on a box's scale (of the logarithm; its aspect
+            ratio stays) and, as a fraction of the box, the least noise of its position.
         max_overlap: No two objects overlap by more than this share of the smaller one's
             area, nor by more than real pairs of their classes show.
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, assert_never
 
 import numpy as np
+import numpy.typing as npt
 
 from synthdata.boxes import FloatArray
 from synthdata.config.clip import ClipModel, FittedClip, PretrainedClip
@@ -18,7 +19,7 @@ from synthdata.errors import GenerationError
 from synthdata.extras import needing_features
 from synthdata.features.base import ImageEncoder
 from synthdata.features.crops import CropSettings
-from synthdata.files import read_json, replacing_dir, write_json
+from synthdata.files import read_json, replacing_dir, sha256_file, sha256_json, write_json
 
 FOLDER: Final = "clip"
 _CARD: Final = "clip.json"
@@ -38,6 +39,8 @@ class ClipScorer:
             where features are embeddings.
         captions: `(K + 1, E)` of length 1: the classes' captions, then background's.
         logit_scale: What cosines are multiplied by.
+        known: `(K,)` whether it can tell a class: a fitted one saw no crop of an absent class.
+        weights_sha256: Of the encoder, and of the projections where there are some.
     """
 
     name: str
@@ -46,6 +49,8 @@ class ClipScorer:
     image_projection: FloatArray | None
     captions: FloatArray
     logit_scale: float
+    known: npt.NDArray[np.bool_]
+    weights_sha256: str
 
     def probabilities(self, features: FloatArray) -> FloatArray:
         """Return `(N, K + 1)`: how well each of N crops fits each caption, against the others.
@@ -180,6 +185,8 @@ def load_fitted_clip(
         image_projection=tensors["image_projection"],
         captions=_normalised(texts.encode_texts(card["captions"]) @ tensors["text_projection"]),
         logit_scale=card["logit_scale"],
+        known=np.array([card["metrics"]["crops"][name] > 0 for name in class_names], bool),
+        weights_sha256=sha256_json([encoder.weights_sha256, sha256_file(folder / _WEIGHTS)]),
     )
 
 
@@ -204,6 +211,8 @@ def load_pretrained_clip(
         image_projection=None,
         captions=_normalised(text_features),
         logit_scale=logit_scale,
+        known=np.ones(len(class_names), bool),
+        weights_sha256=encoder.weights_sha256,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,8 @@ from synthdata.boxes import FloatArray
 from synthdata.features.base import ImageEncoder
 from synthdata.features.crops import CropSettings, square_crops
 from synthdata.samples import DetectionDataset, UInt8Array
+
+_AT_ONCE: Final = 256  # images in memory
 
 
 def image_features(
@@ -27,12 +30,17 @@ def image_features(
     Returns:
         `(N, D)`, or `(4 N, D)` where mirrored.
     """
-    images = [
-        flipped
-        for sample in dataset
-        for flipped in _flips(_squared(dataset.image_path(sample), size), mirrored)
+    parts = [
+        encoder.encode(
+            [
+                flipped
+                for sample in dataset.samples[start : start + _AT_ONCE]
+                for flipped in _flips(_squared(dataset.image_path(sample), size), mirrored)
+            ]
+        )
+        for start in range(0, max(len(dataset), 1), _AT_ONCE)
     ]
-    return encoder.encode(images)
+    return np.concatenate(parts)
 
 
 def _squared(path: Path, size: int) -> UInt8Array:

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from synthdata.boxes import FloatArray
 from synthdata.features.boxes import BoxFeatures
@@ -34,17 +35,24 @@ def score_by_clip(
     bounds = np.searchsorted(generated.image, np.arange(len(pool) + 1))
     names = [*pool.class_names, BACKGROUND]
     return [
-        ImageScore(sample.sample_id, *_judge(probabilities[start:end], sample.annotations, names))
+        ImageScore(
+            sample.sample_id,
+            *_judge(probabilities[start:end], sample.annotations, names, scorer.known),
+        )
         for sample, start, end in zip(pool, bounds[:-1], bounds[1:], strict=True)
     ]
 
 
 def _judge(
-    probabilities: FloatArray, annotations: Annotations, names: list[str]
+    probabilities: FloatArray,
+    annotations: Annotations,
+    names: list[str],
+    known: npt.NDArray[np.bool_],
 ) -> tuple[float | None, str]:
-    class_id = annotations.class_id.tolist()
+    judged = known[annotations.class_id]
+    probabilities, class_id = probabilities[judged], annotations.class_id[judged].tolist()
     if not class_id:
-        return None, "no box"
+        return None, "no box of a class that CLIP knows"
     own = probabilities[np.arange(len(class_id)), class_id]
     best = probabilities.argmax(axis=1).tolist()
     mistaken = Counter(

@@ -1,9 +1,9 @@
 """What the filter stage reports of the pool, the filtered set and its random twin."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from synthdata.filters.base import ImageScore
 from synthdata.filters.decide import Decision
 from synthdata.filters.manifold import class_coverage, set_scores
 from synthdata.samples import DetectionDataset
+
+# Real crops that the pool covers: of fewer, chance decides how many the kept set covers.
+_FEW_CROPS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def measure(
 
     Returns:
         `num_images`, `mean_score` by filter and `sets` (objects, coverage, manifold scores),
-        each for `pool`, `filtered` and `random_drop`; `rejected_by`; the encoder.
+        each for `pool`, `filtered` and `random_drop`; `relative_coverage`, what the kept set
+        covers of the real crops that the pool covers, by class; `rejected_by`; the encoder.
     """
     everything = np.ones(len(pool), dtype=bool)
     sets = {
@@ -53,6 +57,7 @@ def measure(
         "filtered": frame["kept"].to_numpy(dtype=bool),
         "random_drop": frame["random_kept"].to_numpy(dtype=bool),
     }
+    by_set = {name: _set_metrics(pool, chosen, crops) for name, chosen in sets.items()}
     return {
         "num_images": {name: int(chosen.sum()) for name, chosen in sets.items()},
         "rejected_by": dict(Counter(d.rejected_by for d in decisions if not d.kept)),
@@ -60,9 +65,28 @@ def measure(
             kind: {name: _mean_score(values, chosen) for name, chosen in sets.items()}
             for kind, values in scores.items()
         },
-        "sets": {name: _set_metrics(pool, chosen, crops) for name, chosen in sets.items()},
+        "sets": by_set,
+        "relative_coverage": _relative_coverage(
+            *(by_set[name]["coverage_by_class"] for name in ("filtered", "pool")),
+            num_real=np.bincount(crops.real.class_id, minlength=len(pool.class_names)).tolist(),
+        ),
         "encoder": crops.encoder,
         "num_neighbors": crops.config.num_neighbors,
+    }
+
+
+def _relative_coverage(
+    filtered: Mapping[str, float | None],
+    pool: Mapping[str, float | None],
+    *,
+    num_real: Sequence[int],
+) -> dict[str, float | None]:
+    """Return the ratio by class; None where the pool covers too few crops for one."""
+    return {
+        name: round((filtered[name] or 0) / covered, 6)
+        if covered and covered * num >= _FEW_CROPS
+        else None
+        for (name, covered), num in zip(pool.items(), num_real, strict=True)
     }
 
 

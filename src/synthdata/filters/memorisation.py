@@ -19,8 +19,11 @@ from synthdata.filters.base import ImageScore
 from synthdata.samples import DetectionDataset, IntArray
 
 _MIRROR_IMAGES: Final = 4  # of each train image, itself one of them
-# The distance that all but this share of the real images keep: one odd pair shouldn't set it.
+# The distance that all but this share of the real images keep from each other.
 _NEAR: Final = 0.05
+# Real images nearer than this, in medians, are one scene photographed twice: they would make
+# copies look usual.
+_SAME_SCENE: Final = 0.5
 
 
 def score_by_memorisation(
@@ -45,7 +48,9 @@ def score_by_memorisation(
             ImageScore(s.sample_id, None, "one train image: no distance to go by") for s in pool
         ]
     known = image_features(train, encoder=encoder, size=config.image_size, mirrored=True)
-    usual = max(float(np.quantile(_distances_between(known), _NEAR)), 1e-12)
+    between = _distances_between(known)
+    scenes = between[between >= _SAME_SCENE * np.median(between)]
+    usual = max(float(np.quantile(scenes, _NEAR)), 1e-12)
     distance, index = _search(
         known, image_features(pool, encoder=encoder, size=config.image_size), num_neighbors=1
     )

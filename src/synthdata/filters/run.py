@@ -60,7 +60,7 @@ def filter_pool(
 
     Raises:
         DatasetError: If the train split is empty, or the kept set covers less than
-            `min_coverage` of what the pool covers.
+            `min_coverage` of what the pool covers of a class.
         ConfigError: If the encoder's packages are missing.
         GenerationError: If the CLIP that `fit` trains is asked for and isn't there.
         TrainingError: If the judge can't be trained.
@@ -110,7 +110,8 @@ def _score(
 ) -> tuple[dict[str, list[ImageScore]], dict[str, Any]]:
     """Return each filter's scores, and what else it measured."""
     scores: dict[str, list[ImageScore]] = {}
-    extra: dict[str, Any] = {}
+    encoders: dict[str, Any] = {}
+    extra: dict[str, Any] = {"encoders": encoders}
     for config in section.filters:
         match config:
             case ManifoldFilterConfig():
@@ -138,20 +139,25 @@ def _score(
                         pool, encoder=scorer.encoder, crop=scorer.crop, cache=cache
                     ),
                 )
-                extra["clip"] = {"encoder": {"name": scorer.name}}
+                encoders[config.kind] = {
+                    "name": scorer.name, "weights_sha256": scorer.weights_sha256
+                }  # fmt: skip
             case MemorisationFilterConfig():
+                encoder = build_encoder(config.encoder)
                 scores[config.kind] = score_by_memorisation(
-                    config, encoder=build_encoder(config.encoder), train=train, pool=pool
+                    config, encoder=encoder, train=train, pool=pool
                 )
+                encoders[config.kind] = {
+                    "name": encoder.name, "weights_sha256": encoder.weights_sha256
+                }  # fmt: skip
             case _:
                 assert_never(config)
     return scores, extra
 
 
 def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:
-    """Add `relative_coverage` to the metrics; stop where it is below `min_coverage`."""
+    """Stop where the kept set covers less than `min_coverage` of what the pool does of a class."""
     num_kept, num_pool = (metrics["num_images"][name] for name in ("filtered", "pool"))
-    metrics["relative_coverage"] = None
     if num_kept == 0:
         logger.warning(
             "the filter keeps none of %d images (%s); nothing is put in their place",
@@ -159,15 +165,15 @@ def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:
             metrics["rejected_by"],
         )
         return
-    of_pool = metrics["sets"]["pool"]["mean_class_coverage"]
-    if not of_pool:
-        logger.warning("the pool covers nothing of the real crops' manifold; coverage not checked")
+    relative = {k: v for k, v in metrics["relative_coverage"].items() if v is not None}
+    if not relative:
+        logger.warning("the pool covers too few of the real crops for min_coverage to be checked")
         return
-    relative = metrics["sets"]["filtered"]["mean_class_coverage"] / of_pool
-    metrics["relative_coverage"] = round(relative, 6)
-    if relative < section.min_coverage:
+    least = min(relative, key=lambda name: relative[name])
+    if relative[least] < section.min_coverage:
         raise DatasetError(
-            f"the {num_kept} kept images cover {relative:.0%} of what all {num_pool} cover of the "
-            f"real crops' manifold, filter.min_coverage asks for {section.min_coverage:.0%}; "
-            "raise filter.keep_fraction, or lower min_coverage to accept less variety"
+            f"of the real crops of {least} that all {num_pool} images cover, the {num_kept} kept "
+            f"ones cover {relative[least]:.0%}, filter.min_coverage asks for "
+            f"{section.min_coverage:.0%}; raise filter.keep_fraction, or lower min_coverage to "
+            "accept less variety"
         )

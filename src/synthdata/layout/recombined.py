@@ -73,7 +73,7 @@ def _jittered(
     """Return boxes with noise on size and position; a border that cuts a box still does."""
     size = xyxy[:, 2:] - xyxy[:, :2]
     centre = (xyxy[:, 2:] + xyxy[:, :2]) / 2 + rng.normal(0, jitter, size.shape) * size
-    size = np.maximum(size * np.exp(rng.normal(0, jitter, size.shape)), _MIN_SIDE_PX)
+    size = np.maximum(size * np.exp(rng.normal(0, jitter, (len(size), 1))), _MIN_SIDE_PX)
     moved = np.hstack([centre - size / 2, centre + size / 2]).astype(np.float32)
     width, height = canvas
     # A box that was whole stays whole: it is pushed back in, not cut.

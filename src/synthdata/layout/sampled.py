@@ -1,7 +1,7 @@
 """Layouts drawn from the model of the train split.
 
 Counts come jointly, from between two similar real images; each box is a real box of its
-class with noise on its size, at a real position of its class with noise on that (a smoothed
+class with noise on its scale, at a real position of its class with noise on that (a smoothed
 bootstrap, Silverman 1986, section 6.4); boxes that a border cuts stay cut by it. Objects are
 placed one after the other, by how much their classes attract or repel each other.
 """
@@ -117,8 +117,9 @@ def _plan(
 ) -> _Planned:
     index = rng.integers(len(boxes))
     limit = np.array(canvas, dtype=np.float32)
-    noise = np.exp(rng.normal(0, jitter, 2)).astype(np.float32)
-    size = np.clip(boxes.size[index] * np.sqrt(limit.prod()) * noise, _MIN_SIDE_PX, limit)
+    # One factor for both sides: aspect ratios vary far less than sizes in most classes.
+    scale = np.float32(np.exp(rng.normal(0, jitter)) * np.sqrt(limit.prod()))
+    size = np.clip(boxes.size[index] * scale, _MIN_SIDE_PX, limit)
     left, top, right, bottom = boxes.edges[index].tolist()
     return _Planned(class_id, size, (left, top, right, bottom))
 

@@ -115,6 +115,10 @@ def filter_table(folder: StageFolder, class_names: Sequence[str]) -> FilterTable
         (f"coverage of real {name}", tuple(one["coverage_by_class"][name] for one in sets))
         for name in class_names
     ]
+    rows += [
+        (f"coverage of real {name}, of the pool's", (1.0, relative, None))
+        for name, relative in metrics["relative_coverage"].items()
+    ]
     rows.append(("coverage, mean over classes", tuple(one["mean_class_coverage"] for one in sets)))
     if all(one["manifold"] for one in sets):
         rows += [
@@ -122,7 +126,8 @@ def filter_table(folder: StageFolder, class_names: Sequence[str]) -> FilterTable
             for name in sets[0]["manifold"]
         ]
     found = [(f"rejected by {kind}", str(n)) for kind, n in metrics["rejected_by"].items()]
-    found.append(("encoder", metrics["encoder"]["name"]))
-    for name in ("relative_coverage", "judge_score_on_real_train"):
-        found += [(name.replace("_", " "), value) for _, value in _flatten(metrics.get(name))]
+    found.append(("encoder of coverage and manifold", metrics["encoder"]["name"]))
+    found += [(f"encoder of {kind}", one["name"]) for kind, one in metrics["encoders"].items()]
+    if "judge_score_on_real_train" in metrics:
+        found += _flatten(metrics["judge_score_on_real_train"], "judge score on real train")
     return FilterTable(tuple(rows), tuple(found))

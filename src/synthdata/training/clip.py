@@ -58,6 +58,7 @@ def train_clip(
 
     Raises:
         ConfigError: If the encoders' packages aren't installed.
+        DatasetError: If there is no object.
     """
     with needing_features("fit.clip"):
         from synthdata.features.minilm import MiniLM

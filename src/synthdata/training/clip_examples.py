@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from synthdata.boxes import FloatArray, iou_matrix
 from synthdata.config.clip import ClipTrainingConfig
+from synthdata.errors import DatasetError
 from synthdata.features.base import ImageEncoder
 from synthdata.features.crops import CropSettings, square_crops
 from synthdata.samples import DetectionDataset, IntArray, Sample
@@ -41,12 +42,21 @@ class ClipExamples:
 def make_clip_examples(
     dataset: DetectionDataset, config: ClipTrainingConfig, *, encoder: ImageEncoder, seed: int
 ) -> ClipExamples:
-    """Return crops of the train split's objects and of background."""
+    """Return crops of the train split's objects and of background.
+
+    Raises:
+        DatasetError: If there is no object.
+    """
     crop = CropSettings(config.crop_size, config.margin)
     sizes = np.concatenate(
         [np.zeros((0, 2), np.float32)]
         + [one.annotations.xyxy[:, 2:] - one.annotations.xyxy[:, :2] for one in dataset]
     )
+    if not len(sizes):
+        raise DatasetError(
+            f"fit.clip needs objects, the {len(dataset)} train images have none; set fit.clip "
+            "to null"
+        )
     features, captions = [], []
     for sample in tqdm(dataset.samples, desc="fit: clip crops", unit="image", disable=None):
         rng = np.random.default_rng(derive_seed(seed, "clip-crops", sample.sample_id))
@@ -74,8 +84,6 @@ def _background(
     sample: Sample, sizes: FloatArray, number: int, rng: np.random.Generator
 ) -> FloatArray:
     """Return at most `number` boxes of objects' sizes that show none of the image's objects."""
-    if not len(sizes):
-        return np.zeros((0, 4), np.float32)
     free = (
         box
         for box in _candidates(sample, sizes, number * _TRIES, rng)
