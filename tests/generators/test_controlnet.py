@@ -13,7 +13,7 @@ from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
 from synthdata.training.autoencoder import build_autoencoder
-from synthdata.training.denoiser import build_denoiser
+from synthdata.training.denoiser import NO_CONTROL, build_denoiser
 from synthdata.training.fit import fit_model
 from synthdata.training.text import build_text_encoder, build_tokenizer
 
@@ -108,6 +108,15 @@ def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fi
     assert not np.array_equal(images(fitted, todo)[0], images(fitted, bare)[0])
     plain, guided = (images(fitted, todo, guidance_scale=g)[0] for g in (1.0, 3.0))
     assert not np.array_equal(plain, guided)
+    config = ControlNetConfig.model_validate({"kind": "controlnet", "device": "cpu"})
+    pipeline = load_model(config, fitted[0], class_names=NAMES).pipeline
+    control = torch.rand(1, len(NAMES) + 1, 48, 64)
+    both = pipeline.prepare_image(
+        control, 64, 48, batch_size=1, num_images_per_prompt=1, device="cpu", dtype=torch.float32,
+        do_classifier_free_guidance=True,
+    )  # fmt: skip
+    assert (both[0] == NO_CONTROL).all(), "the unconditional branch sees no layout"
+    assert torch.equal(both[1], control[0])
 
 
 def test_sizes_that_pipelines_refuse_are_made_larger_and_cut(fitted: Fitted) -> None:

@@ -69,3 +69,18 @@ def test_matching_finds_as_many_as_can_be() -> None:
     detected = [([1, 0, 11, 10], 0), ([-2, 0, 8, 10], 0)]
     assert agreement(boxes, detected).num_found == 2
     assert agreement(boxes, detected[::-1]).num_found == 2
+
+
+def test_more_pairs_outweigh_closer_ones() -> None:
+    """Four exact pairs would leave a box and a detection over that five looser ones don't."""
+    boxes = [([i * 30.0, 0, i * 30.0 + 60, 10], 0) for i in range(5)]
+    # Detection i lies on box i + 1 exactly, and a third on box i.
+    found = compare_with_layout(
+        Annotations([xyxy for xyxy, _ in boxes], [0] * 5),
+        Detections(
+            np.array([xyxy for xyxy, _ in boxes[1:]] + [[150, 0, 210, 10]], np.float32),
+            np.zeros(5, np.int64), np.ones(5, np.float32),
+        ),
+        iou_threshold=1 / 3 - 1e-6,
+    )  # fmt: skip
+    assert found.num_found == 5

@@ -91,3 +91,26 @@ def test_shuffling_gives_no_image_its_own_layout_and_keeps_all_layouts() -> None
     assert [replace(s, annotations=dataset.samples[0].annotations) for s in shuffled] == [
         replace(s, annotations=dataset.samples[0].annotations) for s in dataset
     ]
+
+
+def test_shuffled_boxes_fit_the_image_that_they_come_to() -> None:
+    first, second = scenes(2).samples
+    half = replace(
+        second, width=160, height=120, annotations=Annotations([[80, 60, 160, 120]], [1])
+    )
+    shuffled = shuffle_layouts(DetectionDataset(Path(), NAMES, (first, half)), seed=0)
+    np.testing.assert_allclose(shuffled.samples[0].annotations.xyxy, [[160, 120, 320, 240]])
+    np.testing.assert_allclose(
+        shuffled.samples[1].annotations.xyxy, first.annotations.xyxy / 2, rtol=1e-6
+    )
+
+
+def test_one_image_has_no_chance_to_compare_with() -> None:
+    dataset = scenes(1)
+    found = finds(dataset, (1, 1, 1))
+    result = score_layouts(
+        real=dataset, real_detections=found, generated=dataset, generated_detections=found, seed=0
+    )
+    assert result.score == 1
+    assert result.shuffled_score is None
+    assert "shuffled" not in result.map50

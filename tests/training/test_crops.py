@@ -85,6 +85,23 @@ def test_focused_crops_show_every_class_equally_often(tmp_path: Path) -> None:
     assert all(layout.width == 40 for layout in focused.layouts)
 
 
+def test_a_sliver_of_an_object_is_no_object(tmp_path: Path) -> None:
+    """Crops around objects cut twice: neither cut alone may decide what is left."""
+    corner = np.array([[x, y] for x in range(0, 160, 20) for y in range(0, 120, 20)], np.float32)
+    tiles = Annotations(np.hstack([corner, corner + 20]), np.zeros(len(corner), np.int64))
+    (sample,) = write_dataset(tmp_path, num=1, size=(160, 120)).samples
+    dataset = DetectionDataset(tmp_path, ("RBC",), (replace(sample, annotations=tiles),))
+    config = CropConfig(num_crops=60, size=(40, 32), zoom=0, focus=1, rotate90=0.5)
+
+    xyxy = np.concatenate(
+        [one.annotations.xyxy for one in make_crops(dataset, config, seed=0).layouts]
+    )
+
+    area = (xyxy[:, 2:] - xyxy[:, :2]).prod(axis=1)
+    assert area.max() > 399, "whole tiles"
+    assert area.min() >= 0.15 * 400 - 1e-3
+
+
 def test_without_augmentation_the_whole_image_comes_back(dataset: DetectionDataset) -> None:
     plain = CropConfig(num_crops=1, zoom=0, flip_lr=0, colour=0)
 

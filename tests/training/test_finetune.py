@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import FluxControlNetPipeline, StableDiffusionXLControlNetPipeline
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from generators.test_controlnet import images, requests
 from synthdata.config.fit import FitConfig
@@ -174,6 +174,24 @@ def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
         assert (resumed / "losses.csv").read_bytes() == (undisturbed / "losses.csv").read_bytes()
 
 
+def test_adapters_resume_too(train: DetectionDataset, bases: Bases, tmp_path: Path) -> None:
+    """With gradient accumulation, from a checkpoint in the middle."""
+    train = load_dataset(train.root)
+    config = fit_config(bases["sd"], steps=STEPS, lora_rank=2, gradient_accumulation_steps=2)
+    done = subprocess.run(
+        [sys.executable, "-c", _KILL_EACH, str(train.root), config.model_dump_json(),
+         str(tmp_path / "killed")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+    fit_model(config, train, tmp_path / "killed")
+    fit_model(config, train, tmp_path / "undisturbed")
+
+    assert (tmp_path / "killed" / "lora").is_dir()
+    assert same(weights(tmp_path / "killed"), weights(tmp_path / "undisturbed"))
+
+
 def test_two_devices_train_as_one_that_accumulates(
     bases: Bases, train: DetectionDataset, tmp_path: Path
 ) -> None:
@@ -260,6 +278,25 @@ def test_one_pickled_part_is_enough(bases: Bases, train: DetectionDataset, tmp_p
 
     with pytest.raises(GenerationError, match=r"text_encoder_2 holds pickled weights"):
         fit_model(fit_config(tmp_path / "base"), train, tmp_path / "fit")
+
+
+def test_incomplete_weights_are_refused(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    """diffusers fills missing ones with random numbers and a warning."""
+    base = tmp_path / "base"
+    shutil.copytree(bases["sd"], base)
+    path = base / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors.pop("conv_out.weight")
+    save_file(tensors, path, metadata={"format": "pt"})
+
+    with pytest.raises(GenerationError, match=r"unet of .* lacks 1 of the weights .*conv_out"):
+        fit_model(fit_config(base), train, tmp_path / "out")
+
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(GenerationError, match=r"can't be loaded; it must be a folder"):
+        fit_model(fit_config(base), train, tmp_path / "out")
 
 
 def test_pickles_that_the_pipeline_does_not_load_are_left_alone(

@@ -70,8 +70,9 @@ def compare_with_layout(
 
 def _match(iou: FloatArray, threshold: float) -> tuple[int, FloatArray]:
     """Return the largest number of pairs at the threshold, and the pairs that are left."""
-    # Only pairs above the threshold count, so that a close pair isn't given up for a sum.
-    rows, columns = linear_sum_assignment(np.where(iou >= threshold, 1 + iou, 0), maximize=True)
+    # One more pair outweighs the overlaps of all others.
+    pair = min(iou.shape) + 1
+    rows, columns = linear_sum_assignment(np.where(iou >= threshold, pair + iou, 0), maximize=True)
     matched = iou[rows, columns] >= threshold
     rows, columns = rows[matched], columns[matched]
     left = np.delete(np.delete(iou, rows, axis=0), columns, axis=1)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from synthdata import boxes
 from synthdata.detections import Detections
 from synthdata.metrics.detection import evaluate_detections
-from synthdata.samples import DetectionDataset
+from synthdata.samples import Annotations, DetectionDataset
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class ClassScore:
     Attributes:
         real_map50: On the real images.
         generated_map50: On the generated images.
-        shuffled_map50: On the generated images with another image's layout: chance.
+        shuffled_map50: On the generated images with another image's layout: chance; None
+            where there is only one image.
         score: Generated over real, at most 1; None where the judge finds no real object.
         shuffled_score: The same for chance.
     """
@@ -43,7 +45,8 @@ class LayoutScore:
     Attributes:
         score: Mean of the classes' scores, in [0, 1]; None where no class has one.
         shuffled_score: The same for shuffled layouts: what chance gives.
-        map50: mAP at IoU .50 on `real`, `generated` and `shuffled`, without the cap.
+        map50: mAP at IoU .50 on `real`, `generated` and, of two images and more, `shuffled`,
+            without the cap.
         per_class: By class name.
     """
 
@@ -78,38 +81,46 @@ def score_layouts(
         ValueError: If there isn't one entry an image.
     """
     found = {
-        "real": evaluate_detections(real, real_detections),
-        "generated": evaluate_detections(generated, generated_detections),
-        "shuffled": evaluate_detections(shuffle_layouts(generated, seed), generated_detections),
+        "real": evaluate_detections(real, real_detections).to_json(),
+        "generated": evaluate_detections(generated, generated_detections).to_json(),
     }
+    if len(generated) > 1:
+        shuffled = shuffle_layouts(generated, seed)
+        found["shuffled"] = evaluate_detections(shuffled, generated_detections).to_json()
     per_class = {}
     for name in real.class_names:
-        ap = {part: metrics.to_json()["per_class_map50"][name] for part, metrics in found.items()}
+        ap = {part: metrics["per_class_map50"][name] for part, metrics in found.items()}
         per_class[name] = ClassScore(
             real_map50=ap["real"],
             generated_map50=ap["generated"],
-            shuffled_map50=ap["shuffled"],
+            shuffled_map50=ap.get("shuffled"),
             score=_capped_ratio(ap["generated"], ap["real"]),
-            shuffled_score=_capped_ratio(ap["shuffled"], ap["real"]),
+            shuffled_score=_capped_ratio(ap.get("shuffled"), ap["real"]),
         )
     return LayoutScore(
         score=_mean([one.score for one in per_class.values()]),
         shuffled_score=_mean([one.shuffled_score for one in per_class.values()]),
-        map50={part: metrics.to_json()["map50"] for part, metrics in found.items()},
+        map50={part: metrics["map50"] for part, metrics in found.items()},
         per_class=per_class,
     )
 
 
 def shuffle_layouts(dataset: DetectionDataset, seed: int) -> DetectionDataset:
-    """Return the images, each labelled with another one's objects."""
+    """Return the images, each labelled with another one's objects, scaled to its own size."""
     order = np.random.default_rng(seed).permutation(len(dataset))
     # One cycle through all images, so that none keeps its own layout.
     donor = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
-    samples = tuple(
-        replace(sample, annotations=dataset.samples[donor[i]].annotations)
-        for i, sample in enumerate(dataset)
-    )
-    return replace(dataset, samples=samples)
+    samples = []
+    for i, sample in enumerate(dataset):
+        other = dataset.samples[donor[i]]
+        xyxy = boxes.scale(
+            other.annotations.xyxy,
+            factor_x=sample.width / other.width,
+            factor_y=sample.height / other.height,
+        )
+        annotations = Annotations(xyxy, other.annotations.class_id)
+        samples.append(replace(sample, annotations=annotations))
+    return replace(dataset, samples=tuple(samples))
 
 
 def _capped_ratio(value: float | None, base: float | None) -> float | None:

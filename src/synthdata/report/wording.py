@@ -176,8 +176,9 @@ def _layout_notes(layout_score: Metrics) -> list[tuple[str, str]]:
     )
     text = (
         f"Of what a judge finds in real images it finds {percent(score)} in generated ones with "
-        f"the same layouts ({by_class}); {percent(chance)} would be chance."
+        f"the same layouts ({by_class})"
     )
+    text += "." if chance is None else f"; {percent(chance)} would be chance."
     return [("Layout", text)]
 
 

@@ -162,7 +162,7 @@ def _load_trainee(
         if training.lora_rank is not None:
             add_adapters(family, denoiser, training.lora_rank)
     for part in (denoiser, controlnet):
-        part.to(hardware.device).train()
+        part.to(hardware.device, memory_format=torch.channels_last).train()
         if training.gradient_checkpointing:
             part.enable_gradient_checkpointing()
     return Trainee(denoiser, controlnet, load_scheduler(family, model.model, model.revision))

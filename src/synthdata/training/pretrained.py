@@ -10,6 +10,7 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from synthdata.errors import GenerationError
 from synthdata.training.families import Family, family_of
@@ -42,11 +43,17 @@ def load_encoders(family: Family, model: str, revision: str | None, dtype: torch
 
 
 def load_denoiser(family: Family, model: str, revision: str | None, dtype: torch.dtype) -> Any:  # noqa: ANN401
-    """Return the base's UNet or transformer."""
+    """Return the base's UNet or transformer.
+
+    Raises:
+        GenerationError: If it can't be loaded, or weights are missing.
+    """
     with loading(model):
-        return family.denoiser_class.from_pretrained(
-            model, subfolder=family.denoiser, revision=revision, dtype=dtype, use_safetensors=True
-        )
+        loaded = family.denoiser_class.from_pretrained(
+            model, subfolder=family.denoiser, revision=revision, dtype=dtype,
+            use_safetensors=True, output_loading_info=True,
+        )  # fmt: skip
+    return _complete(loaded, f"{family.denoiser} of {model}")
 
 
 def load_scheduler(family: Family, model: str, revision: str | None) -> Any:  # noqa: ANN401
@@ -63,15 +70,28 @@ def load_controlnet(
     """Return a ControlNet of the family.
 
     Raises:
-        GenerationError: If it can't be loaded.
+        GenerationError: If it can't be loaded, or weights are missing.
         ConfigError: If it takes something else than a picture.
     """
     with loading(controlnet):
         loaded = family.controlnet_class.from_pretrained(
-            controlnet, revision=revision, dtype=dtype, use_safetensors=True
+            controlnet, revision=revision, dtype=dtype, use_safetensors=True,
+            output_loading_info=True,
+        )  # fmt: skip
+    model = _complete(loaded, str(controlnet))
+    family.check_controlnet(model)
+    return model
+
+
+def _complete(loaded: tuple[Any, Mapping[str, Any]], source: str) -> Any:  # noqa: ANN401
+    """Return a loaded model; diffusers only warns of weights that are missing."""
+    model, info = loaded
+    if missing := info["missing_keys"]:
+        raise GenerationError(
+            f"{source} lacks {len(missing)} of the weights that its config.json asks for, such as "
+            f"{missing[0]}; save or download it again"
         )
-    family.check_controlnet(loaded)
-    return loaded
+    return model
 
 
 def load_pipeline(family: Family, model: str, revision: str | None, **parts: Any) -> Any:  # noqa: ANN401
@@ -92,7 +112,7 @@ def loading(source: str | Path) -> Iterator[None]:
     try:
         with quiet_diffusers():
             yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise GenerationError(
             f"{str(source)!r} can't be loaded; it must be a folder or hub id in diffusers' format "
             f"with safetensors weights: {error}"
