@@ -13,8 +13,10 @@ from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
 from synthdata.training.autoencoder import build_autoencoder
+from synthdata.training.card import read_card
 from synthdata.training.denoiser import NO_CONTROL, build_denoiser
 from synthdata.training.fit import fit_model
+from synthdata.training.grain import measure_grain
 from synthdata.training.text import build_text_encoder, build_tokenizer
 
 Fitted = tuple[Path, DetectionDataset]
@@ -94,6 +96,17 @@ def test_in_bf16_the_decoder_makes_pixels_of_float32(fitted: Fitted) -> None:
     error = (made["bf16"] - made["no"]).abs() * 127.5
     assert 0 < error.mean() < 1, "grey levels"
     assert not torch.equal(made["bf16"].bfloat16().float(), made["bf16"]), "of its last product"
+
+
+def test_images_get_the_grain_that_fit_measured(fitted: Fitted) -> None:
+    todo = requests(4)
+    grain = read_card(fitted[0]).grain
+
+    grained, smooth = (np.stack(images(fitted, todo, grain=on)) for on in (True, False))
+
+    assert grain is not None
+    expected = measure_grain([left.astype(float) for left in grained - smooth.astype(int)])
+    np.testing.assert_allclose(expected.covariance, grain.covariance, rtol=0.3, atol=2)
 
 
 def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fitted) -> None:

@@ -1,16 +1,19 @@
-"""Guidance that ends before the last step, in each kind of pipeline."""
+"""Guidance that ends before the last step or is rescaled, in each kind of pipeline."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from generators.test_controlnet import Fitted, images, requests
 from generators.test_repaint import paint, parse
+from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import GenerationError
-from synthdata.generators.guidance import GuidanceCutoff
+from synthdata.generators.guidance import GuidanceCutoff, rescale_guidance
+from synthdata.generators.model import load_model
 from synthdata.training.fit import fit_model
 from training.tiny import tiny_config, train_split
 from training.tiny_bases import BASES, save_base, tuned
@@ -83,3 +86,46 @@ def test_img2img_can_end_its_guidance_and_inpainting_says_that_it_can_not(fitted
     assert not np.array_equal(throughout[0].image, ended[0].image)
     with pytest.raises(ValidationError, match="guidance_end must be 1 for inpaint, got 0.5"):
         parse({"kind": "inpaint", "guidance_end": 0.5})
+
+
+@pytest.mark.parametrize("name", ["sd", "sdxl"])
+def test_rescaled_guidance_keeps_the_conditional_deviation(tmp_path: Path, name: str) -> None:
+    """Checked against the two branches, by hand."""
+    fitted = fit_base(name, tmp_path)
+    config = ControlNetConfig.model_validate(
+        {"kind": "controlnet", "device": "cpu", "mixed_precision": "no", "guidance_scale": 5.0}
+    )
+    pipeline = load_model(config, fitted[0], class_names=fitted[1].class_names).pipeline
+    both = torch.randn(4, 4, 6, 8, generator=torch.Generator().manual_seed(0))
+    pipeline.unet.forward = lambda *_, **__: (both,)
+    pipeline._guidance_scale = 5.0
+
+    rescale_guidance(1.0, pipeline)
+    first, second = pipeline.unet(None)[0].chunk(2)
+
+    assert torch.equal(first, second), "the pipeline's own guidance changes nothing"
+    unconditional, conditional = both.chunk(2)
+    guided = unconditional + 5 * (conditional - unconditional)
+    wanted = guided * (conditional.std((1, 2, 3)) / guided.std((1, 2, 3)))[:, None, None, None]
+    torch.testing.assert_close(first, wanted)
+
+
+def test_rescaling_changes_guided_steps_only(fitted: Fitted) -> None:
+    todo = requests(1)
+    plain, rescaled, unguided, unguided_rescaled = (
+        images(fitted, todo, guidance_scale=scale, guidance_rescale=strength)[0]
+        for scale in (6.0, 1.0)
+        for strength in (0.0, 1.0)
+    )
+    assert not np.array_equal(plain, rescaled)
+    assert np.array_equal(unguided, unguided_rescaled)
+    values = {"kind": "img2img", "strength": 1.0, "guidance_scale": 6.0}
+    a, b = (paint(fitted, todo, values | {"guidance_rescale": s})[0].image for s in (0.0, 1.0))
+    assert not np.array_equal(a, b)
+
+
+def test_flux_has_no_guidance_to_rescale(tmp_path: Path) -> None:
+    fitted = fit_base("flux", tmp_path)
+
+    with pytest.raises(GenerationError, match="has no second branch; set it to 0"):
+        images(fitted, requests(1), scheduler="own", guidance_rescale=0.5)

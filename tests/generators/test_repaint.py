@@ -147,6 +147,7 @@ def test_a_low_strength_keeps_the_real_image_and_a_high_one_does_not(fitted: Fit
         values = {
             "kind": "img2img",
             "strength": strength,
+            "grain": False,
             "num_inference_steps": num_inference_steps,
         }
         made = paint(fitted, requests(3), values)

@@ -8,8 +8,9 @@ from synthdata.training.autoencoder import (
     build_autoencoder,
     encode_images,
     fold_whitening,
+    peak_signal_to_noise,
     reconstruction_loss,
-    reconstruction_psnr,
+    reconstruction_residual,
     to_model_range,
 )
 from synthdata.training.hardware import choose_hardware
@@ -113,9 +114,15 @@ def test_a_fresh_model_shows_the_colours_of_flat_pictures() -> None:
 def test_training_improves_the_reconstruction(images: UInt8Array) -> None:
     hardware = choose_hardware("cpu")
 
-    psnr = [reconstruction_psnr(trained(images, steps), images, hardware) for steps in (2, 40)]
+    residuals = [
+        reconstruction_residual(trained(images, steps), images, hardware) for steps in (2, 40)
+    ]
 
+    assert residuals[0].shape == images.shape
+    psnr = [peak_signal_to_noise(residual) for residual in residuals]
     assert psnr[1] > psnr[0] + 3
+    expected = 20 * np.log10(255 / np.sqrt(np.mean(residuals[1] ** 2)))
+    assert psnr[1] == pytest.approx(expected, abs=0.01)
 
 
 def test_an_untrained_model_keeps_colours() -> None:

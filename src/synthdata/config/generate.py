@@ -32,10 +32,14 @@ class PipelineConfig(Section):
         guidance_scale: Classifier-free guidance; 1 turns it off.
         guidance_end: Share of the steps that are guided, the first ones; the others take half
             the time. Not for Flux, which is told its guidance.
+        guidance_rescale: How far guided images get back the contrast that guidance changes, from
+            0 to 1. Not for Flux.
         controlnet_conditioning_scale: Weight of the layout.
         scheduler: Sampler; `own` keeps the pipeline's.
         render_scale: Images are made this many times larger than their layout and shrunk
             back; for pretrained models, whose smallest useful size is fixed.
+        grain: Whether images get the noise of real ones that an autoencoder leaves out. For a
+            model that `fit` trained from scratch; a pretrained one is left as it is.
         batch_size: Images at once. Changes speed, and images by a grey level at most; by more
             where a GPU or a pretrained model computes in half precision.
         device: `auto` takes a GPU where there is one.
@@ -46,9 +50,11 @@ class PipelineConfig(Section):
     num_inference_steps: PositiveInt = 16
     guidance_scale: PositiveFloat = 1.5
     guidance_end: Annotated[float, Field(gt=0, le=1)] = 1.0
+    guidance_rescale: Fraction = 0.0
     controlnet_conditioning_scale: PositiveFloat = 1.0
     scheduler: Literal["own", "ddim", "dpmsolver++", "unipc"] = "ddim"
     render_scale: PositiveFloat = 1.0
+    grain: bool = True
     batch_size: PositiveInt = 8
     device: Device = "auto"
     mixed_precision: MixedPrecision = "auto"

@@ -11,7 +11,7 @@ import torch
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
 from synthdata.config.generate import ControlNetConfig
-from synthdata.generators.guidance import guidance_cutoff
+from synthdata.generators.guidance import guidance_cutoff, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard
@@ -36,6 +36,7 @@ class ControlNetGenerator:
         self._config = config
         self._model = load_model(config, model_dir, class_names=class_names)
         self._guidance_cutoff = guidance_cutoff(config.guidance_end, self._model.pipeline)
+        rescale_guidance(config.guidance_rescale, self._model.pipeline)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
         """Yield one image a request, in order; see `ImageGenerator`."""
@@ -65,7 +66,10 @@ class ControlNetGenerator:
         for request, image in zip(requests, output.images, strict=True):
             yield GeneratedSample(
                 request=request,
-                image=to_layout_size(image, request.layout, self._config.render_scale),
+                image=model.finish(
+                    to_layout_size(image, request.layout, self._config.render_scale),
+                    seed=request.seed,
+                ),
                 annotations=request.layout.annotations,
             )
 

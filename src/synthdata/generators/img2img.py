@@ -1,4 +1,4 @@
-"""Image generator: a new appearance for a real train image, whose labels stay true.
+"""Image generator: a new appearance for a real train image, labelled as that is.
 
 SDEdit (Meng et al. 2022): the real image is noised in part and denoised again, while a
 ControlNet holds its objects in place.

@@ -11,8 +11,11 @@ import torch
 from synthdata.config.generate import PipelineConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.pipelines import load_generator
+from synthdata.samples import UInt8Array
+from synthdata.seeding import derive_seed
 from synthdata.training.card import GeneratorCard, read_card
 from synthdata.training.families import Family
+from synthdata.training.grain import Grain, add_grain
 from synthdata.training.hardware import Hardware, choose_hardware, with_precision
 
 Item = TypeVar("Item")
@@ -32,6 +35,7 @@ class LayoutModel:
         family: How to call it.
         hardware: Device and number format.
         batch_size: Images at once.
+        grain: What the images get; None for none.
     """
 
     card: GeneratorCard
@@ -39,6 +43,13 @@ class LayoutModel:
     family: Family
     hardware: Hardware
     batch_size: int
+    grain: Grain | None
+
+    def finish(self, image: UInt8Array, *, seed: int) -> UInt8Array:
+        """Return a decoded `(H, W, 3)` image with the model's grain, which the seed draws."""
+        if self.grain is None:
+            return image
+        return add_grain(image, self.grain, seed=derive_seed(seed, "grain"))
 
     def in_batches(
         self,
@@ -95,7 +106,8 @@ def load_model(
         )
     hardware = sampling_hardware(config)
     pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
-    return LayoutModel(card, pipeline, family, hardware, config.batch_size)
+    grain = card.grain if config.grain else None
+    return LayoutModel(card, pipeline, family, hardware, config.batch_size, grain)
 
 
 def sampling_hardware(config: PipelineConfig) -> Hardware:

@@ -19,7 +19,7 @@ from synthdata.conditioning import prompt_for
 from synthdata.config.generate import RepaintConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.controlnet import draw_controls, make_canvas, to_layout_size
-from synthdata.generators.guidance import guidance_cutoff
+from synthdata.generators.guidance import guidance_cutoff, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.generators.opacity import blend
 from synthdata.generators.real_images import read_pixels
@@ -87,6 +87,7 @@ class Repainter:
             task, self._model.pipeline, embedded=self._model.card.kind == "embedded"
         )
         self._guidance_cutoff = guidance_cutoff(config.guidance_end, self._pipeline)
+        rescale_guidance(config.guidance_rescale, self._pipeline)
 
     def paint(self, scenes: Iterable[Scene]) -> Iterator[GeneratedSample]:
         """Yield an image a scene, in order, labelled with what it was to show.
@@ -131,7 +132,9 @@ class Repainter:
         )
         for scene, prompt, image in zip(scenes, prompts, output.images, strict=True):
             shown = replace(scene.request, layout=scene.layout, prompt=prompt)
-            painted = to_layout_size(image, scene.layout, scale)
+            painted = self._model.finish(
+                to_layout_size(image, scene.layout, scale), seed=scene.request.seed
+            )
             if scene.opacity is None:
                 yield GeneratedSample(shown, painted, scene.layout.annotations)
             else:

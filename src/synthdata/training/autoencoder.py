@@ -8,12 +8,14 @@ decoder alone is trained on. A pipeline that loads the saved model needs to know
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from diffusers import AutoencoderTiny
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from torch import nn
 
+from synthdata.boxes import FloatArray
 from synthdata.config.fit import AutoencoderConfig
 from synthdata.samples import UInt8Array
 from synthdata.training.hardware import Hardware
@@ -169,12 +171,21 @@ def fold_whitening(autoencoder: Any, images: UInt8Array, hardware: Hardware) -> 
 
 
 @torch.no_grad()
-def reconstruction_psnr(autoencoder: Any, images: UInt8Array, hardware: Hardware) -> float:  # noqa: ANN401
-    """Return the peak signal-to-noise ratio of the reconstructed images, in dB."""
-    error = 0.0
+def reconstruction_residual(
+    autoencoder: Any,  # noqa: ANN401
+    images: UInt8Array,
+    hardware: Hardware,
+) -> FloatArray:
+    """Return images less their reconstruction, `(N, H, W, 3)` in grey levels."""
+    residuals = []
     for batch in torch.split(torch.from_numpy(images), _ENCODE_BATCH):
         target = to_model_range(batch).to(hardware.device)
         output = autoencoder.decode(autoencoder.encode(target).latents).sample.clamp(-1, 1)
-        error += float(F.mse_loss(output, target)) * len(batch)
-    # The range is 2, so that the peak power is 4.
-    return round(float(10 * torch.log10(torch.tensor(4 * len(images) / error))), 2)
+        residuals.append((target - output).mul(127.5).permute(0, 2, 3, 1).cpu())
+    result: FloatArray = torch.cat(residuals).numpy()
+    return result
+
+
+def peak_signal_to_noise(residual: FloatArray) -> float:
+    """Return the peak signal-to-noise ratio of reconstructions, in dB."""
+    return round(float(10 * np.log10(255**2 / np.square(residual).mean())), 2)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from synthdata.config.base import Section
 from synthdata.errors import GenerationError
 from synthdata.files import read_json, write_json
+from synthdata.training.grain import Grain
 
 CARD = "generator.json"
 
@@ -28,6 +29,7 @@ class GeneratorCard(Section):
         lora: Folder of the trained adapters, relative to the card's.
         control: `class_maps` takes `conditioning.control_map`, `picture` takes
             `conditioning.control_picture`.
+        grain: What the autoencoder leaves out of train images; None for a pretrained model.
         image_size: (width, height) in pixels of the train images.
         class_names: Class `i` is `class_names[i]`.
         prompt_template: For `conditioning.prompt_for`.
@@ -42,6 +44,7 @@ class GeneratorCard(Section):
     trained_controlnet: str | None = None
     lora: str | None = None
     control: Literal["class_maps", "picture"]
+    grain: Grain | None = None
     image_size: tuple[int, int]
     class_names: tuple[str, ...]
     prompt_template: str

@@ -25,8 +25,9 @@ from synthdata.training.autoencoder import (
     build_autoencoder,
     encode_images,
     fold_whitening,
+    peak_signal_to_noise,
     reconstruction_loss,
-    reconstruction_psnr,
+    reconstruction_residual,
 )
 from synthdata.training.checkpoint import PhaseRecord, PhaseSettings, run_phase, step_generator
 from synthdata.training.crops import Crops, make_crops
@@ -37,11 +38,12 @@ from synthdata.training.denoiser import (
     build_scheduler,
     denoising_loss,
 )
+from synthdata.training.grain import measure_grain
 from synthdata.training.hardware import Hardware, choose_hardware, peak_rss_mib, with_precision
 from synthdata.training.text import build_text_encoder, build_tokenizer, encode_prompts
 from synthdata.training.weights import object_weights
 
-_PSNR_CROPS = 64
+_MEASURED_CROPS = 64
 
 
 @dataclass
@@ -120,12 +122,12 @@ def train_pipeline(
     )
     with replacing_dir(out_dir / "pipeline") as temporary:
         pipeline.save_pretrained(temporary, safe_serialization=True)
+    residual = reconstruction_residual(autoencoder, crops.images[:_MEASURED_CROPS], fit.hardware)
     metrics = {
         "kind": "embedded",
         "crops": len(crops),
-        "autoencoder_psnr_db": reconstruction_psnr(
-            autoencoder, crops.images[:_PSNR_CROPS], fit.hardware
-        ),
+        "autoencoder_psnr_db": peak_signal_to_noise(residual),
+        "grain": measure_grain(residual).model_dump(mode="json"),
         "parameters": {
             name: sum(p.numel() for p in module.parameters())
             for name, module in [("autoencoder", autoencoder), *denoiser.named_children()]

@@ -19,6 +19,7 @@ from synthdata.features.clip import fitted_clip_metrics
 from synthdata.files import replacing
 from synthdata.samples import DetectionDataset
 from synthdata.training.card import CARD, GeneratorCard, read_card, write_card
+from synthdata.training.grain import Grain
 from synthdata.training.hardware import free_memory
 
 LOSSES = "losses.csv"
@@ -147,6 +148,7 @@ def _fit_embedded(
         kind="embedded",
         pipeline=_PIPELINE,
         control="class_maps",
+        grain=Grain.model_validate(metrics["grain"]),
         image_size=_image_size(dataset),
         class_names=dataset.class_names,
         prompt_template=section.prompt_template,
