@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--draw", type=int, default=100)
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--work-dir", type=Path, default=Path("runs") / "defects")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     overrides = [*arguments.overrides, f"seeds=[{arguments.draw}]"]
     config = load_config(arguments.config, overrides)

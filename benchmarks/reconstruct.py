@@ -1,9 +1,10 @@
-"""What the autoencoder lets through: the layout score of val images that it has reconstructed.
+"""What the autoencoder lets through: images that were encoded and decoded again.
 
     python benchmarks/reconstruct.py runs/bccd-24/seed-0
 
-The judge of a finished run looks for val's objects in val images that were encoded and decoded
-again. What it misses there no denoiser can bring back.
+The judge of a finished run looks for val's objects in reconstructed val images, and, as in stage
+`score`, what a detector learns from reconstructed train images alone is set beside what it learns
+from the images themselves. What is missing there no denoiser can bring back.
 """
 
 import argparse
@@ -25,20 +26,20 @@ from synthdata.manifest import load_dataset
 from synthdata.metrics.layout_score import score_layouts
 from synthdata.runfolder import read_section
 from synthdata.samples import DetectionDataset, Sample, join_datasets
-from synthdata.scoring import judge_images
+from synthdata.scoring import judge_images, learn_alone
 from synthdata.seeding import derive_seed
 from synthdata.training.autoencoder import to_model_range
 from synthdata.training.card import read_card
 
 
-def reconstruct(val: DetectionDataset, model_dir: Path, root: Path) -> DetectionDataset:
-    """Return val as it comes out of the model's autoencoder, written to `root`."""
+def reconstruct(real: DetectionDataset, model_dir: Path, root: Path) -> DetectionDataset:
+    """Return images as they come out of the model's autoencoder, written to `root`."""
     folder = model_dir / read_card(model_dir).pipeline / "vae"
     autoencoder = AutoencoderTiny.from_pretrained(folder, local_files_only=True).eval()
 
     def samples() -> Iterator[Sample]:
-        for sample in val:
-            with Image.open(val.image_path(sample)) as image:
+        for sample in real:
+            with Image.open(real.image_path(sample)) as image:
                 pixels = torch.from_numpy(np.array(image.convert("RGB")))
             with torch.inference_mode():
                 latents = autoencoder.encode(to_model_range(pixels[None])).latents
@@ -48,11 +49,11 @@ def reconstruct(val: DetectionDataset, model_dir: Path, root: Path) -> Detection
             Image.fromarray(decoded).save(root / path)
             yield replace(sample, path=path)
 
-    return replace(val, root=root, samples=tuple(samples()))
+    return replace(real, root=root, samples=tuple(samples()))
 
 
 def main() -> None:
-    """Print the score in total and a class."""
+    """Print the score in total and a class, and what is learnt alone."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("repetition", type=Path, help="runs/<name>/seed-<s>, stage score done")
     folder: Path = parser.parse_args().repetition.absolute()
@@ -73,6 +74,14 @@ def main() -> None:
             threads=section.judge.threads,
             out_dir=judge,
         )
+        train = prepared.split("train")
+        alone = learn_alone(
+            section,
+            real=train,
+            pool=reconstruct(train, folder / "fit", Path(root)),
+            val=val,
+            out_dir=Path(root) / "alone",
+        )
     score = score_layouts(
         real=val,
         real_detections=found[: len(val)],
@@ -80,7 +89,7 @@ def main() -> None:
         generated_detections=found[len(val) :],
         seed=0,
     )
-    print(json.dumps(score.to_json(), indent=2))
+    print(json.dumps(score.to_json() | {"alone": alone}, indent=2))
 
 
 if __name__ == "__main__":

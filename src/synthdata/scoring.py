@@ -122,7 +122,7 @@ def score_generator(
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),
         },
-        "alone": _learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
+        "alone": learn_alone(section, real=seen, pool=pool, val=val, out_dir=out_dir / "alone"),
         "fidelity": tools
         and measure_fidelity(
             tools,
@@ -144,7 +144,7 @@ def _as_train(dataset: DetectionDataset) -> DetectionDataset:
     return replace(dataset, samples=tuple(replace(one, split="train") for one in dataset))
 
 
-def _learn_alone(
+def learn_alone(
     section: ScoreConfig,
     *,
     real: DetectionDataset,
