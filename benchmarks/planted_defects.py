@@ -37,6 +37,7 @@ from synthdata.training.clip import train_clip
 CLEAN: Final = "clean"
 _SHARE: Final = 1 / 3  # of an image's objects that a defect touches
 _PATCHES: Final = 200  # tried in search of background
+_FREE_SHARE: Final = 0.1  # of them that cover least of labelled objects
 _FREE_IOU: Final = 0.3  # with an object at most, of a place that is free of such objects
 _DIRECTIONS: Final = 20  # tried in search of a place where no such object is
 
@@ -105,7 +106,10 @@ def paint_over(
         w, h = x1 - x0, y1 - y0
         corners = rng.uniform(0, [width - w + 1, height - h + 1], (_PATCHES, 2)).astype(int)
         patches = np.hstack([corners, np.add(corners, [w, h])]).astype(np.float32)
-        x, y = corners[int(np.argmin(covered_area(patches, annotations.xyxy)))]
+        covered = covered_area(patches, annotations.xyxy)
+        # Labels leave objects out: of the places that they leave free, the flattest one.
+        free = corners[covered <= np.quantile(covered, _FREE_SHARE)]
+        x, y = min(free.tolist(), key=lambda low: image[low[1] :, low[0] :][:h, :w].std())
         painted[y0:y1, x0:x1] = image[y : y + h, x : x + w]
     return painted, annotations
 

@@ -42,10 +42,10 @@ def agreement(
             [(A, 0)], [(A, 1)], (0, 0, 1, 1), 0, "1 of 1 boxes missing, 1 extra", id="mistaken",
         ),
         pytest.param(
-            [(A, 0)], [(A, 0), (NEAR_A, 0)], (1, 0, 0, 1), 2 / 3, "1 extra", id="found twice",
+            [(A, 0)], [(A, 0), (NEAR_A, 0)], (1, 0, 0, 1), 5 / 6, "1 extra", id="found twice",
         ),
         pytest.param(
-            [(A, 0), (B, 0), (C, 0)], [(NEAR_A, 0), (FAR, 0)], (1, 0, 2, 1), 2 / 5,
+            [(A, 0), (B, 0), (C, 0)], [(NEAR_A, 0), (FAR, 0)], (1, 0, 2, 1), 5 / 14,
             "2 of 3 boxes missing, 1 extra", id="all at once",
         ),
     ],
