@@ -1,7 +1,7 @@
 """Scores images by the agreement of a detector with what the layout promised.
 
 The judge is trained on the real train split only. The score is an F2 of boxes in which a
-moved one counts half: `2 * (found + moved / 2) / (promised + detected)`.
+moved one counts half: `5 * (found + moved / 2) / (4 * promised + detected)`.
 """
 
 from dataclasses import dataclass
