@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
 from synthdata.training.autoencoder import build_autoencoder
-from synthdata.training.card import read_card
+from synthdata.training.card import read_card, write_card
 from synthdata.training.denoiser import NO_CONTROL, build_denoiser
 from synthdata.training.fit import fit_model
 from synthdata.training.grain import measure_grain
@@ -107,6 +108,21 @@ def test_images_get_the_grain_that_fit_measured(fitted: Fitted) -> None:
     assert grain is not None
     expected = measure_grain([left.astype(float) for left in grained - smooth.astype(int)])
     np.testing.assert_allclose(expected.covariance, grain.covariance, rtol=0.3, atol=2)
+
+
+def test_a_model_without_the_grain_that_is_asked_for_is_an_error(
+    fitted: Fitted, tmp_path: Path
+) -> None:
+    shutil.copytree(fitted[0], tmp_path / "old")
+    write_card(tmp_path / "old", read_card(fitted[0]).model_copy(update={"grain": None}))
+    old = (tmp_path / "old", fitted[1])
+
+    with pytest.raises(GenerationError, match="fitted before fit measured grain; delete"):
+        images(old, requests(1))
+
+    assert np.array_equal(
+        images(old, requests(1), grain=False)[0], images(fitted, requests(1), grain=False)[0]
+    )
 
 
 def test_the_layout_changes_the_image_and_guidance_acts_on_the_layout(fitted: Fitted) -> None:

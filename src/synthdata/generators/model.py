@@ -94,8 +94,8 @@ def load_model(
         class_names: Of the data set, which must be those of the model.
 
     Raises:
-        GenerationError: If the model can't be loaded or has other classes, or the sampler
-            doesn't suit it.
+        GenerationError: If the model can't be loaded, has other classes or no grain that is asked
+            for, or the sampler doesn't suit it.
         ConfigError: If the device or the number format isn't to be had here.
     """
     card = read_card(model_dir)
@@ -106,6 +106,11 @@ def load_model(
         )
     hardware = sampling_hardware(config)
     pipeline, family = load_generator(card, model_dir, hardware=hardware, sampler=config.scheduler)
+    if config.grain and card.kind == "embedded" and card.grain is None:
+        raise GenerationError(
+            f"the model in {model_dir} was fitted before fit measured grain; delete that folder "
+            "and run fit again, or set the generator's grain to false"
+        )
     grain = card.grain if config.grain else None
     return LayoutModel(card, pipeline, family, hardware, config.batch_size, grain)
 
