@@ -187,7 +187,7 @@ def test_a_class_that_is_lost_stops_the_stage(
     metrics = filter_pool(section, train=train, pool=mixed, model_dir=tmp_path, out_dir=tmp_path)
     assert metrics["relative_coverage"] == {"RBC": 1, "WBC": 0, "Platelets": None}
     assert metrics["rejected_by"] == {"memorisation": 10}
-    assert metrics["encoders"]["memorisation"]["name"] == "thumbnail"
+    assert metrics["by_filter"]["memorisation"]["encoder"]["name"] == "thumbnail"
 
 
 def test_no_real_image_is_an_error(pool: DetectionDataset, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ class _Work:
             },
             "sets": dict.fromkeys(sets, coverage),
             "encoder": {"name": "efficientnet-lite0", "weights_sha256": "0" * 64},
-            "encoders": {"memorisation": {"name": "thumbnail", "weights_sha256": "none"}},
+            "by_filter": {"clip": {"encoder": {"name": "a CLIP", "weights_sha256": "none"}}},
             "num_neighbors": 3,
             "relative_coverage": dict.fromkeys(self.class_names, 1.0),
             "judge_score_on_real_train": 0.9,

@@ -135,7 +135,9 @@ def test_every_section_has_content(page: html.HtmlElement, metrics: dict[str, An
     data = page.xpath("//section[@id='data']")[0].text_content()
     assert "Dropped by repair, tiny_box: 2" in data
     assert "Warning, no_labels: 1" in data
-    assert "efficientnet-lite0" in page.xpath("//section[@id='environment']")[0].text_content()
+    environment = page.xpath("//section[@id='environment']")[0].text_content()
+    assert "efficientnet-lite0" in environment
+    assert "a CLIP" in environment, "of a single filter too"
 
 
 def test_the_page_can_be_read_without_seeing_it(page: html.HtmlElement) -> None:

@@ -13,10 +13,10 @@ from synthdata.config.filter import (
     MemorisationFilterConfig,
 )
 from synthdata.errors import DatasetError
-from synthdata.features import build_encoder
+from synthdata.features import ImageEncoder, build_encoder
 from synthdata.features.boxes import box_features
 from synthdata.features.cache import FeatureCache
-from synthdata.features.clip import load_clip
+from synthdata.features.clip import ClipScorer, load_clip
 from synthdata.features.crops import CropSettings
 from synthdata.filters.base import ImageScore, scores_frame
 from synthdata.filters.clip import score_by_clip
@@ -94,7 +94,7 @@ def _encode_crops(
     cache = FeatureCache(work_dir / "features", encoder, crop)
     return Crops(
         config=config,
-        encoder={"name": encoder.name, "weights_sha256": encoder.weights_sha256},
+        encoder=_described(encoder),
         real=box_features(train, encoder=encoder, crop=crop, cache=cache),
         pool=box_features(pool, encoder=encoder, crop=crop, cache=cache),
     )
@@ -110,8 +110,8 @@ def _score(
 ) -> tuple[dict[str, list[ImageScore]], dict[str, Any]]:
     """Return each filter's scores, and what else it measured."""
     scores: dict[str, list[ImageScore]] = {}
-    encoders: dict[str, Any] = {}
-    extra: dict[str, Any] = {"encoders": encoders}
+    by_filter: dict[str, Any] = {}
+    extra: dict[str, Any] = {"by_filter": by_filter}
     for config in section.filters:
         match config:
             case ManifoldFilterConfig():
@@ -139,20 +139,20 @@ def _score(
                         pool, encoder=scorer.encoder, crop=scorer.crop, cache=cache
                     ),
                 )
-                encoders[config.kind] = {
-                    "name": scorer.name, "weights_sha256": scorer.weights_sha256
-                }  # fmt: skip
+                by_filter[config.kind] = {"encoder": _described(scorer)}
             case MemorisationFilterConfig():
                 encoder = build_encoder(config.encoder)
                 scores[config.kind] = score_by_memorisation(
                     config, encoder=encoder, train=train, pool=pool
                 )
-                encoders[config.kind] = {
-                    "name": encoder.name, "weights_sha256": encoder.weights_sha256
-                }  # fmt: skip
+                by_filter[config.kind] = {"encoder": _described(encoder)}
             case _:
                 assert_never(config)
     return scores, extra
+
+
+def _described(encoder: ImageEncoder | ClipScorer) -> dict[str, str]:
+    return {"name": encoder.name, "weights_sha256": encoder.weights_sha256}
 
 
 def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:

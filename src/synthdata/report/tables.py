@@ -127,7 +127,9 @@ def filter_table(folder: StageFolder, class_names: Sequence[str]) -> FilterTable
         ]
     found = [(f"rejected by {kind}", str(n)) for kind, n in metrics["rejected_by"].items()]
     found.append(("encoder of coverage and manifold", metrics["encoder"]["name"]))
-    found += [(f"encoder of {kind}", one["name"]) for kind, one in metrics["encoders"].items()]
+    found += [
+        (f"encoder of {kind}", one["encoder"]["name"]) for kind, one in metrics["by_filter"].items()
+    ]
     if "judge_score_on_real_train" in metrics:
         found += _flatten(metrics["judge_score_on_real_train"], "judge score on real train")
     return FilterTable(tuple(rows), tuple(found))
