@@ -24,13 +24,14 @@ class ManifoldFilterConfig(Section):
         num_neighbors: k of the k-nearest-neighbour balls.
         crop_size: Pixels that a crop is resized to before it is encoded.
         margin: Context on each side of a box, as a fraction of its longer side.
-        min_score: Images below it are rejected, however few are kept then.
+        min_score: Images below it are rejected, however few are kept then; a crop inside the
+            manifold has at least .5.
         weight: Of this score's rank among the filters' ranks.
     """
 
     kind: Literal["manifold"]
     encoder: EncoderConfig = EfficientNetConfig(kind="efficientnet-lite0")
-    num_neighbors: PositiveInt = 3
+    num_neighbors: PositiveInt = 5
     crop_size: Annotated[int, Field(ge=32)] = 96
     margin: Annotated[float, Field(ge=0)] = 0.2
     min_score: Fraction = 0.0

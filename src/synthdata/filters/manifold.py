@@ -1,9 +1,10 @@
 """Scores images by where their box crops lie to the real crops of the same class.
 
-A crop inside the manifold of the real crops scores 1, one outside scores its realism (below
-1); an image scores the mean over its classes of the mean over its boxes, so that one bad
-white cell among twelve red ones shows. Background isn't judged: cells that nobody asked for
-are the detector filter's business.
+A crop inside the manifold of the real crops scores .5 to 1 by its density: one that only the
+wide ball of an odd real crop holds isn't as good as one among many. A crop outside scores below
+.5 by its realism. An image scores the mean over its classes of the mean over its boxes, so that
+one bad white cell among twelve red ones shows. Background isn't judged: cells that nobody asked
+for are the detector filter's business.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ class CropJudgement:
 
     Attributes:
         inside: `(N,)` whether the crop is inside its class's real manifold.
-        score: `(N,)` in [0, 1]; NaN where its class has fewer than two real crops.
+        score: `(N,)` in [0, 1]; at least .5 inside; NaN where its class has fewer than two real
+            crops.
     """
 
     inside: npt.NDArray[np.bool_]
@@ -48,7 +50,8 @@ def judge_crops(*, real: BoxFeatures, generated: BoxFeatures, num_neighbors: int
             num_neighbors=min(num_neighbors, len(reference) - 1),
         )
         inside[chosen] = found.inside
-        score[chosen] = np.where(found.inside, 1, np.minimum(found.realism, 1))
+        density, realism = (np.minimum(one, 1) for one in (found.density, found.realism))
+        score[chosen] = np.where(found.inside, 1 + density, realism) / 2
     return CropJudgement(inside, score)
 
 

@@ -50,12 +50,14 @@ class Membership:
 
     Attributes:
         inside: `(M,)` whether it is in any ball; the mean is precision.
+        density: `(M,)` number of balls that it is in, over k; the mean is density.
         realism: `(M,)` largest ratio of a ball's radius to the point's distance from its
             centre, over the smaller half of the balls (Kynkäänniemi et al. 2019, section 5),
             capped at 1e12; at least 1 means inside one of these, up to rounding.
     """
 
     inside: BoolArray
+    density: FloatArray
     realism: FloatArray
 
 
@@ -112,15 +114,19 @@ def manifold_membership(
     """
     _check(features_reference, features_query)
     radii = _squared_radii(features_reference, num_neighbors, name="features_reference")
-    inside = np.zeros(len(features_query), dtype=bool)
+    num_balls = np.zeros(len(features_query), dtype=np.int64)
     pairs = PairDistances(features_query, features_reference)
     for block in pairs.blocks():
         query, _ = pairs.within(block, radii[None, block.columns])
-        inside[query] = True
+        num_balls += np.bincount(query, minlength=len(num_balls))
     small = (radii <= np.median(radii)) & (radii > 0)
     ratios = smallest_ratios(features_query, features_reference[small], radii[small])
     realism = 1 / np.sqrt(np.maximum(ratios, _MAX_REALISM**-2))
-    return Membership(inside=inside, realism=realism.astype(np.float32))
+    return Membership(
+        inside=num_balls > 0,
+        density=(num_balls / num_neighbors).astype(np.float32),
+        realism=realism.astype(np.float32),
+    )
 
 
 def covered_points(
