@@ -141,7 +141,7 @@ def measure_fidelity(
     known = {encoder.name: encoder.weights_sha256 for encoder in tools.encoders}
     if tools.clip is not None:
         measured = tools.clip.name in known
-        comparisons += _by_clip(tools.clip, pair, work_dir, with_cmmd=not measured)
+        comparisons += _by_clip(config, tools.clip, pair, work_dir, with_cmmd=not measured)
         known[tools.clip.name] = tools.clip.weights_sha256
     rows = [
         {
@@ -183,40 +183,60 @@ def _by_features(
     measures = [fid_measure(encoder.dim), KID, manifold_measure(config.num_neighbors)]
     if isinstance(stated, ClipConfig):
         measures.append(CMMD)
-    yield _of_images(encoder, measures, pair, config.image_size)
+    yield _of_images(encoder, measures, pair, config.image_size, work_dir)
     if isinstance(stated, InceptionConfig):
         # As heavy as torch; `build_encoder` has found it installed.
         from synthdata.features.inception import Inception
 
         classifier = Inception(stated, layer="logits_unbiased")
-        yield _of_images(classifier, [inception_measure(classifier.dim)], pair, config.image_size)
+        measure = inception_measure(classifier.dim)
+        yield _of_images(classifier, [measure], pair, config.image_size, work_dir)
     real, generated = _crops(encoder, CropSettings(config.crop_size, config.margin), pair, work_dir)
     for name in pair[0].class_names:
         yield _Comparison("crops", name, encoder.name, measures, (real[name], generated[name]))
 
 
 def _by_clip(
-    clip: ClipScorer, pair: _Pair, work_dir: Path, *, with_cmmd: bool
+    config: FidelityConfig, clip: ClipScorer, pair: _Pair, work_dir: Path, *, with_cmmd: bool
 ) -> Iterator[_Comparison]:
+    if clip.embed_texts is not None:
+        # A real image's prompt is that of its layout, for which the generated one was made.
+        prompts = clip.embed_texts([sample.prompt for sample in pair[1]])
+        a, b = (
+            Items.independent(
+                clip.embed(
+                    image_features(
+                        one, encoder=clip.encoder, size=config.image_size, cache_dir=work_dir
+                    )
+                )
+            )
+            for one in pair
+        )
+        if with_cmmd:
+            yield _Comparison("images", None, clip.name, [CMMD], (a, b))
+        scores = _clip_scores(a, prompts), _clip_scores(b, prompts)
+        yield _Comparison("images", None, clip.name, [CLIP_SCORE], scores)
     real, generated = _crops(clip.encoder, clip.crop, pair, work_dir)
     for name, caption in zip(pair[0].class_names, clip.captions, strict=False):  # and background
         a, b = (Items(clip.embed(one[name].values), one[name].unit) for one in (real, generated))
         if with_cmmd:
             yield _Comparison("crops", name, clip.name, [CMMD], (a, b))
-        scores = _caption_scores(a, caption), _caption_scores(b, caption)
+        scores = _clip_scores(a, caption), _clip_scores(b, caption)
         yield _Comparison("crops", name, clip.name, [CLIP_SCORE], scores)
 
 
-def _caption_scores(embedded: Items, caption: FloatArray) -> Items:
-    captions = np.repeat(caption[None], len(embedded), axis=0)
-    return Items(clip_score(image_features=embedded.values, text_features=captions), embedded.unit)
+def _clip_scores(embedded: Items, texts: FloatArray) -> Items:
+    """Return each item's score against its row of texts, or against the one text."""
+    texts = np.broadcast_to(texts, embedded.values.shape)
+    return Items(clip_score(image_features=embedded.values, text_features=texts), embedded.unit)
 
 
 def _of_images(
-    encoder: ImageEncoder, measures: Sequence[Measure], pair: _Pair, size: int
+    encoder: ImageEncoder, measures: Sequence[Measure], pair: _Pair, size: int, work_dir: Path
 ) -> _Comparison:
     real, generated = (
-        Items.independent(image_features(one, encoder=encoder, size=size)) for one in pair
+        Items.independent(image_features(one, encoder=encoder, size=size, cache_dir=work_dir))
+        for one in pair
     )
     return _Comparison("images", None, encoder.name, measures, (real, generated))
 

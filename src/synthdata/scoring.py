@@ -10,6 +10,7 @@ generated images alone, beside what it learns from as many real ones; and fideli
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ def score_generator(
         "judge_train_images": len(train),
         **score.to_json(),
         **made,
-        "novelty": _novelty(section, seen, val, generated),
+        "novelty": _novelty(section, seen, val, generated, out_dir / "features"),
         "boxes": {
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),
@@ -188,18 +189,15 @@ def _novelty(
     train: DetectionDataset,
     val: DetectionDataset,
     generated: DetectionDataset,
+    cache_dir: Path,
 ) -> dict[str, Any]:
     """Return how far images are from the nearest train image, mirror images of it included."""
     encoder = build_encoder(section.encoder)
-    reference = image_features(train, encoder=encoder, size=_ENCODED_SIZE, mirrored=True)
+    look = partial(image_features, encoder=encoder, size=_ENCODED_SIZE, cache_dir=cache_dir)
+    reference = look(train, mirrored=True)
     medians = {
         name: float(
-            np.median(
-                nearest_distances(
-                    features_query=image_features(part, encoder=encoder, size=_ENCODED_SIZE),
-                    features_reference=reference,
-                )
-            )
+            np.median(nearest_distances(features_query=look(part), features_reference=reference))
         )
         for name, part in (("real", val), ("generated", generated))
     }

@@ -189,6 +189,8 @@ def test_a_clip_of_transformers_is_asked_about_the_classes(
         cosine = images @ torch.nn.functional.normalize(words).T
         expected = (model.logit_scale.exp() * cosine).softmax(dim=1)
     np.testing.assert_allclose(scorer.probabilities(features), expected.numpy(), atol=1e-5)
+    assert scorer.embed_texts is not None
+    np.testing.assert_allclose(scorer.embed_texts(texts), words.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_a_missing_clip_is_an_error(pool: DetectionDataset) -> None:

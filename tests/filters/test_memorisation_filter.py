@@ -18,7 +18,10 @@ SIZE = (96, 72)
 
 def score(train: DetectionDataset, pool: DetectionDataset) -> list[ImageScore]:
     encoder = build_encoder(CONFIG.encoder)
-    return score_by_memorisation(CONFIG, encoder=encoder, train=train, pool=pool)
+    cache_dir = pool.root / "features"
+    return score_by_memorisation(
+        CONFIG, encoder=encoder, train=train, pool=pool, cache_dir=cache_dir
+    )
 
 
 def copied(image: UInt8Array, rng: np.random.Generator) -> UInt8Array:

@@ -14,6 +14,7 @@ from synthdata.errors import GenerationError
 from synthdata.features import build_encoder
 from synthdata.features.clip import ClipScorer
 from synthdata.features.crops import CropSettings
+from synthdata.features.images import image_features
 from synthdata.fidelity import FidelityTools, load_tools, measure_fidelity
 from synthdata.samples import Annotations, DetectionDataset, Layout
 
@@ -52,6 +53,7 @@ def clip() -> ClipScorer:
         logit_scale=10,
         known=np.ones(3, bool),
         weights_sha256="0" * 64,
+        embed_texts=None,
     )
 
 
@@ -120,6 +122,33 @@ def test_a_clip_that_is_an_encoder_too_has_each_metric_once(
     assert len(set(metrics)) == len(metrics)
     assert "clip_score" in metrics
     assert [one["name"] for one in found["encoders"]] == ["efficientnet-lite0"]
+
+
+def test_whole_images_have_the_clip_score_of_their_prompts(
+    bccd: DetectionDataset, clip: ClipScorer, tmp_path: Path
+) -> None:
+    real = replace(bccd, samples=bccd.samples[:24])
+    prompts = [f"smear {i}" for i in range(24)]
+    prompted = [replace(one, prompt=text) for one, text in zip(real, prompts, strict=True)]
+    texts = np.random.default_rng(1).normal(0.1, size=(24, clip.encoder.dim)).astype(np.float32)
+    reader = replace(clip, embed_texts=lambda asked: texts[[prompts.index(one) for one in asked]])
+
+    found = measure_fidelity(
+        tools(THUMBNAIL, reader), real=real, generated=replace(real, samples=tuple(prompted)),
+        layouts=real.samples, seed=0, work_dir=tmp_path,
+    )  # fmt: skip
+
+    rows = {
+        r["metric"]: r for r in found["rows"] if (r["of"], r["encoder"]) == ("images", clip.name)
+    }
+    assert list(rows) == ["cmmd", "clip_score"]
+    images = image_features(real, encoder=clip.encoder, size=64, cache_dir=tmp_path)
+    cosine = (
+        (images * texts).sum(1) / np.linalg.norm(images, axis=1) / np.linalg.norm(texts, axis=1)
+    )
+    score = rows["clip_score"]
+    assert score["value"] == pytest.approx(100 * np.clip(cosine, 0, 1).mean(), abs=1)
+    assert score["value"] == score["halves"]
 
 
 def test_what_is_missing_is_told_before_anything_is_measured(tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ class FidelityConfig(Section):
 
     Attributes:
         encoders: What turns images into features; none occurs twice.
-        clip: The CLIP whose CMMD and CLIP score are measured on crops; null leaves them out.
+        clip: The CLIP whose CMMD and CLIP score are measured on crops, and, where it is a
+            pretrained one, on whole images with their prompts: one that `fit` trained knows the
+            captions of crops alone. Null leaves them out.
         image_size: Pixels that a whole image's longer side is resized to.
         crop_size: Pixels that a crop is resized to.
         margin: Context on each side of a box, as a fraction of its longer side.

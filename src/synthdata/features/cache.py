@@ -1,4 +1,4 @@
-"""Features on disk, an image's crops a file, under the digest of all that made them."""
+"""Features on disk, an image a file, under the digest of all that made them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from synthdata.files import replacing, sha256_json
 
 
 class FeatureCache:
-    """Features of box crops, found again by encoder, weights, image, boxes and crop settings.
+    """Features of crops or whole images, found by encoder, weights, image, boxes and crop settings.
 
     Args:
         root: Its folder, made when something is stored.

@@ -4,7 +4,7 @@ Whole images say little about their boxes; crops do (see docs/adr). Two kinds sh
 image encoder, a projection of its features, and the embeddings of the captions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, assert_never
@@ -41,6 +41,8 @@ class ClipScorer:
         logit_scale: What cosines are multiplied by.
         known: `(K,)` whether it can tell a class: a fitted one saw no crop of an absent class.
         weights_sha256: Of the encoder, and of the projections where there are some.
+        embed_texts: Embeds N texts, `(N, E)`; None where it was trained on captions of crops
+            alone, so that it can't tell what whole images' prompts say.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ClipScorer:
     logit_scale: float
     known: npt.NDArray[np.bool_]
     weights_sha256: str
+    embed_texts: Callable[[Sequence[str]], FloatArray] | None
 
     def probabilities(self, features: FloatArray) -> FloatArray:
         """Return `(N, K + 1)`: how well each of N crops fits each caption, against the others.
@@ -187,6 +190,7 @@ def load_fitted_clip(
         logit_scale=card["logit_scale"],
         known=np.array([card["metrics"]["crops"][name] > 0 for name in class_names], bool),
         weights_sha256=sha256_json([encoder.weights_sha256, sha256_file(folder / _WEIGHTS)]),
+        embed_texts=None,
     )
 
 
@@ -213,6 +217,7 @@ def load_pretrained_clip(
         logit_scale=logit_scale,
         known=np.ones(len(class_names), bool),
         weights_sha256=encoder.weights_sha256,
+        embed_texts=lambda texts: clip_text_features(encoder, config, texts)[0],
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel, Dinov2Model
 
@@ -14,6 +15,8 @@ from synthdata.config.encoder import ClipConfig, Dinov2Config
 from synthdata.errors import ConfigError
 from synthdata.features.batches import encode_in_batches
 from synthdata.samples import UInt8Array
+
+_TEXTS_AT_ONCE: Final = 256
 
 
 class PretrainedEncoder:
@@ -88,12 +91,16 @@ def clip_text_features(
         tokenizer = AutoTokenizer.from_pretrained(config.model, revision=config.revision)
     except (OSError, ValueError) as error:
         raise ConfigError(f"CLIP {config.model!r} has no tokenizer that loads: {error}") from error
-    tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
     model = encoder.model
+    features = np.zeros((len(texts), encoder.dim), np.float32)
     with torch.inference_mode():
-        features = model.get_text_features(**tokens.to(model.device)).pooler_output
-        scale = model.logit_scale.exp()
-    return features.float().cpu().numpy(), float(scale)
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = list(texts[start : start + _TEXTS_AT_ONCE])
+            tokens = tokenizer(part, padding=True, truncation=True, return_tensors="pt")
+            found = model.get_text_features(**tokens.to(model.device)).pooler_output
+            features[start : start + len(part)] = found.float().cpu().numpy()
+        scale = float(model.logit_scale.exp())
+    return features, scale
 
 
 def dinov2_encoder(config: Dinov2Config) -> PretrainedEncoder:

@@ -6,6 +6,8 @@ that real train images keep from each other: what is no nearer than these scores
 novelty beyond that is no merit.
 """
 
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -32,6 +34,7 @@ def score_by_memorisation(
     encoder: ImageEncoder,
     train: DetectionDataset,
     pool: DetectionDataset,
+    cache_dir: Path,
 ) -> list[ImageScore]:
     """Return a score an image of the pool, in its order.
 
@@ -40,6 +43,7 @@ def score_by_memorisation(
         encoder: What turns them into features.
         train: What may have been copied.
         pool: The generated images.
+        cache_dir: For features, see `image_features`.
     """
     if not len(pool):
         return []
@@ -47,13 +51,12 @@ def score_by_memorisation(
         return [
             ImageScore(s.sample_id, None, "one train image: no distance to go by") for s in pool
         ]
-    known = image_features(train, encoder=encoder, size=config.image_size, mirrored=True)
+    look = partial(image_features, encoder=encoder, size=config.image_size, cache_dir=cache_dir)
+    known = look(train, mirrored=True)
     between = _distances_between(known)
     scenes = between[between >= _SAME_SCENE * np.median(between)]
     usual = max(float(np.quantile(scenes, _NEAR)), 1e-12)
-    distance, index = _search(
-        known, image_features(pool, encoder=encoder, size=config.image_size), num_neighbors=1
-    )
+    distance, index = _search(known, look(pool), num_neighbors=1)
     return [
         ImageScore(
             sample.sample_id,

@@ -143,7 +143,11 @@ def _score(
             case MemorisationFilterConfig():
                 encoder = build_encoder(config.encoder)
                 scores[config.kind] = score_by_memorisation(
-                    config, encoder=encoder, train=train, pool=pool
+                    config,
+                    encoder=encoder,
+                    train=train,
+                    pool=pool,
+                    cache_dir=work_dir / "features",
                 )
                 by_filter[config.kind] = {"encoder": _described(encoder)}
             case _:
