@@ -5,8 +5,9 @@
         --csv docs/benchmarks/defects.csv
 
 Clean images are val images and their mirror images; each kind of defect is planted in as many.
-Filters see the real train split, as in a run. A row is a filter, its columns the kinds. The
-row of the same config, draw and overrides is replaced.
+Filters see the real train split, as in a run. A row is a filter, its columns the kinds, each
+with a 95 % interval from resampling the photographs, whose images stay together. The row of the
+same config, draw and overrides is replaced.
 """
 
 import argparse
@@ -40,6 +41,7 @@ _PATCHES: Final = 200  # tried in search of background
 _FREE_SHARE: Final = 0.1  # of them that cover least of labelled objects
 _FREE_IOU: Final = 0.3  # with an object at most, of a place that is free of such objects
 _DIRECTIONS: Final = 20  # tried in search of a place where no such object is
+_RESAMPLES: Final = 400
 
 Defect = Callable[[UInt8Array, Annotations, np.random.Generator], tuple[UInt8Array, Annotations]]
 
@@ -159,10 +161,8 @@ def turned(dataset: DetectionDataset, number: int) -> Iterator[tuple[str, UInt8A
         yield sample.sample_id, image, Annotations(xyxy, sample.annotations.class_id)
 
 
-def plant(
-    prepared: DetectionDataset, root: Path, *, number: int, seed: int
-) -> tuple[DetectionDataset, list[str]]:
-    """Write the clean and the defective images, and return them with each one's kind."""
+def plant(prepared: DetectionDataset, root: Path, *, number: int, seed: int) -> DetectionDataset:
+    """Write the clean and the defective images, `<kind>-<number>-<photograph>`, and return them."""
     num_classes = len(prepared.class_names)
     defects: dict[str, Defect] = {
         CLEAN: lambda image, annotations, _: (image, annotations),
@@ -174,7 +174,7 @@ def plant(
         "noise": noise,
     }
     rng = np.random.default_rng(seed)
-    samples, kinds = [], []
+    samples = []
     (root / "images").mkdir(parents=True, exist_ok=True)
     for kind, defect in defects.items():
         source = prepared.split("train" if kind == "copied" else "val")
@@ -189,10 +189,9 @@ def plant(
                     annotations=labels, split="train", sha256=sha256_file(root / path),
                 )
             )  # fmt: skip
-            kinds.append(kind)
     pool = replace(prepared, root=root, samples=tuple(samples))
     save_dataset(pool)
-    return pool, kinds
+    return pool
 
 
 def main() -> None:
@@ -213,7 +212,7 @@ def main() -> None:
     step = next(one for one in plan(config, work_dir) if one.stage == "prepare")
     run_step(step)
     prepared = load_dataset(step.out_dir)
-    pool, kinds = plant(prepared, work_dir / "pool", number=arguments.number, seed=arguments.draw)
+    pool = plant(prepared, work_dir / "pool", number=arguments.number, seed=arguments.draw)
     section = config.filter.model_copy(
         update={"seed": arguments.draw, "keep_fraction": 1.0, "min_coverage": 0.0}
     )
@@ -232,7 +231,7 @@ def main() -> None:
     }  # fmt: skip
     rows = pd.DataFrame(
         known
-        | {"filter": kind, **_aucs(one["score"].to_numpy(), kinds)}
+        | {"filter": kind, **_aucs(one["score"].to_numpy(), one["sample_id"].tolist())}
         | {"overrides": " ".join(arguments.overrides)}
         for kind, one in scores.groupby("filter", sort=False)
     ).round(3)
@@ -247,22 +246,27 @@ def main() -> None:
     print(rows.to_string(index=False))
 
 
-def _aucs(scores: FloatArray, kinds: list[str]) -> dict[str, float]:
-    """Return how well the score tells each kind from the clean images."""
+def _aucs(scores: FloatArray, sample_ids: list[str]) -> dict[str, float]:
+    """Return how well the score tells each kind from the clean images, with its interval."""
     # What a filter can't judge it wouldn't reject.
     known = np.nan_to_num(scores, nan=1.0)
-    kind = np.array(kinds)
-    clean = known[kind == CLEAN]
-    return {
-        name: float(
-            roc_auc_score(
-                np.repeat([1, 0], [len(clean), (kind == name).sum()]),
-                np.concatenate([clean, known[kind == name]]),
-            )
-        )
-        for name in dict.fromkeys(kinds)
-        if name != CLEAN
-    }
+    kind, photograph = np.array([one.split("-", 2)[::2] for one in sample_ids]).T
+    names, place = np.unique(photograph, return_inverse=True)
+    drawn = np.random.default_rng(0).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES
+    )
+    columns = {}
+    for name in dict.fromkeys(kind.tolist()):
+        if name == CLEAN:
+            continue
+        chosen = (kind == CLEAN) | (kind == name)
+        is_clean, values = kind[chosen] == CLEAN, known[chosen]
+        resampled = [
+            roc_auc_score(is_clean, values, sample_weight=times[place[chosen]]) for times in drawn
+        ]
+        columns[name] = float(roc_auc_score(is_clean, values))
+        columns[f"{name}_low"], columns[f"{name}_high"] = np.quantile(resampled, [0.025, 0.975])
+    return columns
 
 
 if __name__ == "__main__":
