@@ -147,10 +147,10 @@ def copy(
 
 
 def turned(dataset: DetectionDataset, number: int) -> Iterator[tuple[str, UInt8Array, Annotations]]:
-    """Yield images in turn, first as they are, then mirrored in three ways."""
+    """Yield images in turn, mirrored in four ways in turn, each the next time in another way."""
     for i in range(number):
         sample = dataset.samples[i % len(dataset)]
-        way = i // len(dataset)
+        way = i // len(dataset) + i % len(dataset)
         with Image.open(dataset.image_path(sample)) as file:
             image = np.asarray(file.convert("RGB"))
         xyxy = sample.annotations.xyxy.copy()

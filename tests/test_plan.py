@@ -37,7 +37,7 @@ def test_shared_stages_are_linked_to_the_first_repetition(workspace: Path) -> No
 
 
 def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Path) -> None:
-    config = load_config("quickstart.yaml", ["seeds=[3,7]"])
+    config = load_config("quickstart.yaml", ["seeds=[3,7]", "shared_through=version"])
     run = workspace / "runs" / "quickstart"
     of_run = {(s.stage, s.seed): s for s in plan(config, workspace)}
 
@@ -45,7 +45,7 @@ def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Pat
 
     assert steps.keys() == of_run.keys()
     for key, step in steps.items():
-        if key[0] in ("version", "train", "report"):
+        if key[0] in ("filter", "version", "train", "report"):
             assert step.out_dir.is_relative_to(run.with_name("quickstart-filter-ablation"))
         else:
             assert step == of_run[key]
@@ -53,6 +53,11 @@ def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Pat
         "synthetic_random_drop", "synthetic", "synthetic_manifold", "synthetic_clip",
         "synthetic_memorisation", "synthetic_detector", "synthetic_filtered",
     )  # fmt: skip
+    # One drop at random for all repetitions might be a lucky one.
+    assert steps["score", 7].linked_from == run / "seed-3" / "score"
+    assert steps["filter", 7].linked_from is None
+    assert steps["filter", 7].section.seed == 7
+    assert steps["version", 7].inputs["filter"] == steps["filter", 7].out_dir
     assert steps["train", 3].inputs["version"] == steps["version", 3].out_dir
     assert steps["report", None].section.reference == "synthetic_random_drop"
 

@@ -91,9 +91,9 @@ def ablate_filters(
 ) -> None:
     """Say what each filter is worth: train on what it keeps alone, against a random drop.
 
-    The run's stages up to `filter` are taken where they are done.
+    The run's stages up to `score` are taken where they are done.
 
-    Example: `synthdata ablate-filters bccd-24.yaml seeds=[0,1,2]`
+    Example: `synthdata ablate-filters bccd-24.yaml seeds=[100,101,102]`
     """
     experiment = _load(config, overrides, final=False)
     _run_to_verdict(plan_filter_ablation(experiment, Path.cwd()), as_json=as_json)

@@ -56,9 +56,10 @@ def plan(config: ExperimentConfig, workspace: Path) -> list[Step]:
 def plan_filter_ablation(config: ExperimentConfig, workspace: Path) -> list[Step]:
     """Return the steps that tell what each filter is worth, against a random drop.
 
-    The stages up to `filter` are those of the run itself, done already or shared with it. Arms,
-    trainings and report are in `runs/<name>-filter-ablation`: the same list length for the whole
-    pool, the random drop, what each filter keeps alone, and what all keep together.
+    The stages up to `score` are those of the run itself, done already or shared with it. Filters,
+    arms, trainings and report are in `runs/<name>-filter-ablation`: the same list length for the
+    whole pool, the random drop, what each filter keeps alone, and what all keep together. Each
+    repetition filters and drops anew, so that no filter is compared with one lucky drop.
 
     Args:
         config: The experiment; its own arms are left aside.
@@ -77,10 +78,12 @@ def plan_filter_ablation(config: ExperimentConfig, workspace: Path) -> list[Step
     values = config.model_dump()
     values["version"] |= {"arms": arms, "dvc": False}
     values["report"] |= {"reference": arms[0], "headline": arms[-1]}
+    if STAGES.index(config.shared_through or "prepare") >= STAGES.index("filter"):
+        values["shared_through"] = "score"
     run_dir = workspace / "runs" / config.name
     roots: dict[StageName, Path] = dict.fromkeys(STAGES, run_dir)
     own = run_dir.with_name(f"{config.name}-filter-ablation")
-    roots |= dict.fromkeys(("version", "train", "report"), own)
+    roots |= dict.fromkeys(STAGES[STAGES.index("filter") :], own)
     return _steps(ExperimentConfig.model_validate(values), roots)
 
 

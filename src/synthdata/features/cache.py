@@ -21,7 +21,9 @@ class FeatureCache:
 
     def __init__(self, root: Path, encoder: ImageEncoder, crop: CropSettings) -> None:
         self._root = root
-        self._made_by = [encoder.name, encoder.weights_sha256, crop.size, crop.margin]
+        self._made_by = [
+            encoder.name, encoder.weights_sha256, encoder.dim, crop.size, crop.margin,
+        ]  # fmt: skip
 
     def load(self, image_sha256: str, xyxy: FloatArray) -> FloatArray | None:
         """Return the `(N, D)` features of an image's N boxes, or None."""
