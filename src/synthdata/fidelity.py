@@ -99,10 +99,13 @@ def load_tools(
     if config.clip is not None:
         clip = load_clip(config.clip, model_dir, class_names, asked_by="score.fidelity.clip")
     encoders = tuple(map(build_encoder, config.encoders))
-    names = [encoder.name for encoder in encoders]
+    looks = [(encoder.name, encoder.weights_sha256) for encoder in encoders]
+    if clip is not None and (clip.name, clip.weights_sha256) not in looks:
+        looks.append((clip.name, clip.weights_sha256))
+    names = [name for name, _ in looks]
     if len(set(names)) != len(names):
         raise ConfigError(
-            f"score.fidelity.encoders: reports couldn't tell {names} apart; name one of a kind and "
+            f"score.fidelity: reports couldn't tell {names} apart; name one of a kind and "
             "name, or call their folders differently"
         )
     return FidelityTools(config, encoders, clip)
@@ -217,12 +220,14 @@ def _by_clip(
         scores = _clip_scores(a, prompts), _clip_scores(b, prompts)
         yield _Comparison("images", None, clip.name, [CLIP_SCORE], scores)
     real, generated = _crops(clip.encoder, clip.crop, pair, work_dir)
-    for name, caption in zip(pair[0].class_names, clip.captions, strict=False):  # and background
+    classes = zip(pair[0].class_names, clip.captions, clip.known, strict=False)  # and background
+    for name, caption, is_known in classes:
         a, b = (Items(clip.embed(one[name].values), one[name].unit) for one in (real, generated))
         if with_cmmd:
             yield _Comparison("crops", name, clip.name, [CMMD], (a, b))
-        scores = _clip_scores(a, caption), _clip_scores(b, caption)
-        yield _Comparison("crops", name, clip.name, [CLIP_SCORE], scores)
+        if is_known:
+            scores = _clip_scores(a, caption), _clip_scores(b, caption)
+            yield _Comparison("crops", name, clip.name, [CLIP_SCORE], scores)
 
 
 def _clip_scores(embedded: Items, texts: FloatArray) -> Items:

@@ -1,6 +1,7 @@
 """Encoders with random weights in their real formats; no network."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers import (
     Dinov2Model,
 )
 
+from builders import write_dataset
 from synthdata.config.encoder import ClipConfig, InceptionConfig, ThumbnailConfig
 from synthdata.config.encoder import Dinov2Config as Dinov2EncoderConfig
 from synthdata.config.fidelity import FidelityConfig
@@ -24,7 +26,7 @@ from synthdata.config.filter import ManifoldFilterConfig
 from synthdata.errors import ConfigError
 from synthdata.features import ImageEncoder, build_encoder
 from synthdata.features.inception import Inception
-from synthdata.fidelity import load_tools
+from synthdata.fidelity import load_tools, measure_fidelity
 from synthdata.samples import UInt8Array
 
 pytestmark = pytest.mark.usefixtures("no_sockets")
@@ -118,6 +120,24 @@ def test_clip_gives_what_transformers_gives(folder: Path) -> None:
     found = encoder_of("clip", folder).encode(images(3))
 
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_fidelity_is_measured_by_both_layers_of_inception(folder: Path, tmp_path: Path) -> None:
+    inception = InceptionConfig(kind="inception", weights=folder / "inception.pth")
+    config = FidelityConfig(encoders=(inception,), num_draws=40)
+    dataset = write_dataset(tmp_path / "data", num=20, seed=0)
+    one_box = [replace(s, annotations=s.annotations.select(np.array([0]))) for s in dataset]
+    dataset = replace(dataset, samples=tuple(one_box))
+    tools = load_tools(config, tmp_path, dataset.class_names)
+
+    found = measure_fidelity(
+        tools, real=dataset, generated=dataset, layouts=dataset.samples, seed=0, work_dir=tmp_path
+    )
+
+    rows = {row["metric"]: row for row in found["rows"] if row["of"] == "images"}
+    assert rows["kid"]["value"] == rows["kid"]["halves"]
+    assert "fewer items can't fill 1008 classes" in rows["inception_score"]["reason"]
+    assert {"fid", "precision", "recall", "density", "coverage"} < rows.keys()
 
 
 def test_other_weights_have_another_digest(folder: Path, tmp_path: Path) -> None:

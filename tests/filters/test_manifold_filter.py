@@ -3,7 +3,7 @@ import pytest
 
 from filters.scoring import features_of, pool_of
 from synthdata.features.boxes import BoxFeatures
-from synthdata.filters.manifold import class_coverage, judge_crops, score_by_manifold, set_scores
+from synthdata.filters.manifold import class_coverage, judge_crops, score_by_manifold
 
 RNG = np.random.default_rng(0)
 
@@ -107,12 +107,3 @@ def test_coverage_is_by_class() -> None:
         num_classes=4,
     )
     assert coverage == [1.0, 0.0, None, None]
-
-
-def test_set_scores_need_more_crops_than_neighbours() -> None:
-    pool = pool_of([0, 0, 0, 0])
-    generated = features_of(pool, [AT_0, AT_0, AT_0, FAR])
-    assert set_scores(real=REAL, generated=generated, num_neighbors=4) is None
-    scores = set_scores(real=REAL, generated=generated, num_neighbors=3)
-    assert scores is not None
-    assert scores["precision"] == 0.75

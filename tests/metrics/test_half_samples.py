@@ -101,6 +101,23 @@ def test_images_as_good_as_real_ones_do_not_differ() -> None:
     assert estimate(CMMD, real=real, generated=moved, resampling=ONCE, paired=True)["cmmd"].differs
 
 
+def test_other_images_of_the_same_layouts_seldom_differ_and_their_interval_covers() -> None:
+    rng = np.random.default_rng(3)
+    found = []
+    for seed in range(60):
+        layouts = rng.normal(size=(40, 3))
+        real, generated = (
+            Items.independent((layouts + rng.normal(0, 0.5, (40, 3))).astype(np.float32))
+            for _ in range(2)
+        )
+        chosen = Resampling(seed=seed, num_draws=40)
+        found.append(
+            estimate(CMMD, real=real, generated=generated, resampling=chosen, paired=True)["cmmd"]
+        )
+    assert np.mean([one.differs for one in found]) <= 0.08
+    assert np.mean([one.low <= 0 <= one.high for one in found]) >= 0.95
+
+
 def test_half_of_the_items_must_not_come_from_a_few_units() -> None:
     one_crowd = Items(np.arange(100), np.concatenate([np.zeros(81, int), np.arange(1, 20)]))
     found = estimate(CLIP_SCORE, real=one_crowd, generated=one_crowd, resampling=ONCE)

@@ -203,7 +203,6 @@ class _Work:
         coverage = {
             "coverage_by_class": dict.fromkeys(self.class_names, 0.8),
             "mean_class_coverage": 0.8,
-            "manifold": {"precision": 0.7, "recall": 0.6, "density": 0.9, "coverage": 0.8},
         }
         return {
             "num_images": {name: int(chosen.sum()) for name, chosen in sets.items()},

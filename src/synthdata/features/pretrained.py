@@ -58,7 +58,7 @@ class PretrainedEncoder:
         known_as = Path(config.model).name if Path(config.model).is_dir() else config.model
         self.name = f"{config.kind} {known_as}"
         self.dim = dim(self.model.config)
-        self.weights_sha256 = _digest(self.model)
+        self.weights_sha256 = _digest(self.model, self._processor)
 
     def encode(self, images: Sequence[UInt8Array]) -> FloatArray:
         """Return `(N, dim)` vectors of N `(S, S, 3)` uint8 RGB images of one size."""
@@ -113,9 +113,12 @@ def dinov2_encoder(config: Dinov2Config) -> PretrainedEncoder:
     )
 
 
-def _digest(model: Any) -> str:  # noqa: ANN401
-    """Return one digest for a folder and for the hub, however the weights are cut into files."""
-    digest = hashlib.sha256()
+def _digest(model: Any, processor: Any) -> str:  # noqa: ANN401
+    """Return one digest for a folder and for the hub, however the weights are cut into files.
+
+    How images are resized and scaled is part of what features are.
+    """
+    digest = hashlib.sha256(processor.to_json_string().encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().float().numpy().tobytes())

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from synthdata.features.boxes import BoxFeatures
 from synthdata.filters.base import ImageScore
-from synthdata.metrics.manifold import covered_points, manifold_membership, manifold_scores
+from synthdata.metrics.manifold import covered_points, manifold_membership
 from synthdata.samples import DetectionDataset
 
 
@@ -101,17 +101,3 @@ def class_coverage(
         )
         result.append(float(covered.mean()))
     return result
-
-
-def set_scores(
-    *, real: BoxFeatures, generated: BoxFeatures, num_neighbors: int
-) -> dict[str, float] | None:
-    """Return precision, recall, density and coverage over all crops; None where too few."""
-    if min(len(real.class_id), len(generated.class_id)) <= num_neighbors:
-        return None
-    scores = manifold_scores(
-        features_real=real.features,
-        features_generated=generated.features,
-        num_neighbors=num_neighbors,
-    )
-    return {name: round(value, 6) for name, value in vars(scores).items()}

@@ -13,7 +13,7 @@ from synthdata.config.filter import ManifoldFilterConfig
 from synthdata.features.boxes import BoxFeatures
 from synthdata.filters.base import ImageScore
 from synthdata.filters.decide import Decision
-from synthdata.filters.manifold import class_coverage, set_scores
+from synthdata.filters.manifold import class_coverage
 from synthdata.samples import DetectionDataset
 
 # Real crops that the pool covers: of fewer, chance decides how many the kept set covers.
@@ -47,8 +47,8 @@ def measure(
         crops: Features.
 
     Returns:
-        `num_images`, `mean_score` by filter and `sets` (objects, coverage, manifold scores),
-        each for `pool`, `filtered` and `random_drop`; `relative_coverage`, what the kept set
+        `num_images`, `mean_score` by filter and `sets` (objects, coverage), each for
+        `pool`, `filtered` and `random_drop`; `relative_coverage`, what the kept set
         covers of the real crops that the pool covers, by class; `rejected_by`; the encoder.
     """
     everything = np.ones(len(pool), dtype=bool)
@@ -114,7 +114,4 @@ def _set_metrics(
         "objects": dict(zip(pool.class_names, objects, strict=True)),
         "coverage_by_class": dict(zip(pool.class_names, coverage, strict=True)),
         "mean_class_coverage": float(np.mean(known)) if known else None,
-        "manifold": set_scores(
-            real=crops.real, generated=generated, num_neighbors=crops.config.num_neighbors
-        ),
     }

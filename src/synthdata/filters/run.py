@@ -170,14 +170,18 @@ def _check(section: FilterConfig, metrics: dict[str, Any]) -> None:
         )
         return
     relative = {k: v for k, v in metrics["relative_coverage"].items() if v is not None}
-    if not relative:
-        logger.warning("the pool covers too few of the real crops for min_coverage to be checked")
-        return
-    least = min(relative, key=lambda name: relative[name])
-    if relative[least] < section.min_coverage:
+    unchecked = sorted(metrics["relative_coverage"].keys() - relative.keys())
+    if unchecked:
+        logger.warning(
+            "min_coverage isn't checked for %s: all images together cover too few real crops there",
+            ", ".join(unchecked),
+        )
+    least = min(relative, key=lambda name: relative[name], default=None)
+    if least is not None and relative[least] < section.min_coverage:
         raise DatasetError(
             f"of the real crops of {least} that all {num_pool} images cover, the {num_kept} kept "
-            f"ones cover {relative[least]:.0%}, filter.min_coverage asks for "
-            f"{section.min_coverage:.0%}; raise filter.keep_fraction, or lower min_coverage to "
-            "accept less variety"
+            f"ones cover {relative[least]:.1%}, filter.min_coverage asks for "
+            f"{section.min_coverage:.1%} (rejected by: {metrics['rejected_by']}); raise "
+            "filter.keep_fraction or lower the filters' min_score, or lower min_coverage to accept "
+            "less variety"
         )

@@ -10,7 +10,10 @@ draw tell whether value and reference differ.
 
 Where generated items were made for the layouts of the real ones, the sets are paired: a generated
 half then has the layouts that the real half has not, as another real half would. Else half of the
-layouts would be in both, and a perfect generator would come out nearer than real images do.
+layouts would be in both, and a perfect generator would come out nearer than real images do. Each
+draw then uses all layouts, half of them on either side, so that what is said below on the interval
+holds with a margin: it comes out wider than the value's own spread, the more so the more images of
+one layout have in common. `differs` is apart from that, since both terms have the same units.
 
 Why not the bootstrap: drawn with replacement, an item meets its own copy at distance 0, which
 shifts MMD, FID and neighbour metrics away from what independent items give. Subsampling without

@@ -120,11 +120,6 @@ def filter_table(folder: StageFolder, class_names: Sequence[str]) -> FilterTable
         for name, relative in metrics["relative_coverage"].items()
     ]
     rows.append(("coverage, mean over classes", tuple(one["mean_class_coverage"] for one in sets)))
-    if all(one["manifold"] for one in sets):
-        rows += [
-            (f"manifold {name}", tuple(one["manifold"][name] for one in sets))
-            for name in sets[0]["manifold"]
-        ]
     found = [(f"rejected by {kind}", str(n)) for kind, n in metrics["rejected_by"].items()]
     found.append(("encoder of coverage and manifold", metrics["encoder"]["name"]))
     found += [
