@@ -9,32 +9,37 @@
 Each variant is fitted on each few-shot draw (development draws are 100 and up) and scored on the
 layouts of val. A row is appended as soon as it is measured; rows that the file has are skipped,
 so that a killed call goes on. All variants share one judge, and those that differ in sampling only
-share their fit. `without=` leaves out what no config switches off, since nobody should:
+share their fit. Some variants no config has, since nobody should want them:
 
-- `whitening`: the latents stay as the autoencoder makes them, but for one scale.
-- `woken-control`: the ControlNet's zero convolutions start at zero.
-- `outlines`: the control image has the class channels only.
-- `zero-snr`: the noise schedule ends with a rest of signal, as Stable Diffusion's does.
+- `without=whitening`: the latents stay as the autoencoder makes them, but for one scale.
+- `without=woken-control`: the ControlNet's zero convolutions start at zero.
+- `without=outlines`: the control image has the class channels only.
+- `without=zero-snr`: the noise schedule ends with a rest of signal, as Stable Diffusion's does.
+- `with=perceptual-loss`: the autoencoder's loss has a part for EfficientNet's features.
 """
 
 import argparse
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
 import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from diffusers import DDIMScheduler
 
 from synthdata.boxes import FloatArray
 from synthdata.conditioning import control_map
 from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
+from synthdata.config.fit import AutoencoderConfig
+from synthdata.features.efficientnet import EfficientNetLite0
 from synthdata.files import read_json, sha256_json
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
@@ -42,12 +47,17 @@ from synthdata.runfolder import METRICS
 from synthdata.samples import UInt8Array
 from synthdata.scoring import score_generator
 from synthdata.stages import run_step
-from synthdata.training.autoencoder import encode_images
+from synthdata.training.autoencoder import (
+    _random_crops,
+    encode_images,
+    reconstruction_loss,
+    to_model_range,
+)
 from synthdata.training.denoiser import build_scheduler
 from synthdata.training.hardware import Hardware
 
-# Patched, not configured: a switch that nobody should use would be in everyone's way.
-_PREFIX = "without="
+_PERCEPTUAL_WEIGHT = 0.1
+_PERCEPTUAL_BLOCKS = (0, 2, 4)  # the last ones at a half, a quarter and an eighth of the size
 logger = logging.getLogger("benchmarks.ablate_generator")
 
 
@@ -72,23 +82,61 @@ def _without_zero_snr() -> Any:  # noqa: ANN401
     return DDIMScheduler.from_config(config)
 
 
-_WITHOUT: dict[str, dict[str, Callable[..., Any]]] = {
-    "whitening": {"training.embedded.fold_whitening": _scale_only},
-    "woken-control": {"training.denoiser._wake_zero_convolutions": lambda _: None},
-    "outlines": {
+@cache
+def _perceptual_network(size: int) -> Any:  # noqa: ANN401
+    return EfficientNetLite0()._network(size).requires_grad_(requires_grad=False)
+
+
+def _feature_maps(images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield maps of unit vectors, of `(N, 3, S, S)` in [-1, 1]."""
+    network = _perceptual_network(images.shape[-1])
+    maps = network._swish(network._bn0(network._conv_stem(images)))
+    for number, block in enumerate(network._blocks[: _PERCEPTUAL_BLOCKS[-1] + 1]):
+        maps = block(maps)
+        if number in _PERCEPTUAL_BLOCKS:
+            yield F.normalize(maps, dim=1)
+
+
+def _with_perceptual_loss(
+    autoencoder: Any,  # noqa: ANN401
+    images: torch.Tensor,
+    config: AutoencoderConfig,
+    *,
+    hardware: Hardware,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Add squared differences of features, after Zhang et al. 2018 (LPIPS), unweighted."""
+    state = generator.get_state()
+    loss = reconstruction_loss(autoencoder, images, config, hardware=hardware, generator=generator)
+    # The same crops again: what the loss reconstructs it keeps to itself.
+    generator.set_state(state)
+    batch = to_model_range(_random_crops(images, config, generator))
+    with hardware.autocast():
+        output = autoencoder.decode(autoencoder.encode(batch).latents).sample.float()
+    for made, real in zip(_feature_maps(output), _feature_maps(batch), strict=True):
+        loss = loss + _PERCEPTUAL_WEIGHT * (made - real).square().sum(dim=1).mean()
+    return loss
+
+
+# Patched, not configured: a switch that nobody should use would be in everyone's way.
+_SWITCHES: dict[str, dict[str, Callable[..., Any]]] = {
+    "with=perceptual-loss": {"training.embedded.reconstruction_loss": _with_perceptual_loss},
+    "without=whitening": {"training.embedded.fold_whitening": _scale_only},
+    "without=woken-control": {"training.denoiser._wake_zero_convolutions": lambda _: None},
+    "without=outlines": {
         "training.embedded.control_map": _without_outlines,
         "generators.controlnet.control_map": _without_outlines,
     },
-    "zero-snr": {"training.embedded.build_scheduler": _without_zero_snr},
+    "without=zero-snr": {"training.embedded.build_scheduler": _without_zero_snr},
 }
 
 
 def measure(
-    config: ExperimentConfig, *, without: str, work_dir: Path, scores: Path
+    config: ExperimentConfig, *, switches: Sequence[str], work_dir: Path, scores: Path
 ) -> dict[str, Any]:
     """Fit the config's generator on its draw and return its layout score and what it took."""
     sections = [section.model_dump(mode="json") for section in (config.prepare, config.fit)]
-    sections += [without] if without else []
+    sections += switches
     config = config.model_copy(update={"name": f"fit-{sha256_json(sections)[:12]}"})
     needed = ["prepare", "fit"] + (["layout", "generate"] if config.score.alone else [])
     folders = {}
@@ -157,17 +205,17 @@ def _measure_once(
     known = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(key))
     if (known[list(key)] == pd.Series(key)).all(axis=1).any():
         return
-    without = [item.removeprefix(_PREFIX) for item in overrides if item.startswith(_PREFIX)]
-    values = [item for item in overrides if not item.startswith(_PREFIX)]
+    switches = [item for item in overrides if item in _SWITCHES]
+    values = [item for item in overrides if item not in _SWITCHES]
     config = load_config(arguments.config, [*values, f"seeds=[{draw}]"])
     work_dir = arguments.work_dir.absolute()
     with ExitStack() as stack:
-        for name in without:
-            for target, replacement in _WITHOUT[name].items():
+        for name in switches:
+            for target, replacement in _SWITCHES[name].items():
                 stack.enter_context(patch(f"synthdata.{target}", replacement))
         row = measure(
             config,
-            without=" ".join(without),
+            switches=switches,
             work_dir=work_dir,
             scores=work_dir / "scores" / f"{variant}-{draw}",
         )
