@@ -149,7 +149,9 @@ def measure(
         load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
     )
     judge = work_dir / "judge"
-    if judge.is_dir() and not scores.is_dir():
+    # What an earlier call left may be of other weights.
+    shutil.rmtree(scores, ignore_errors=True)
+    if judge.is_dir():
         shutil.copytree(judge, scores / "judge")
     # Seed 0 for every draw: one judge, and the same noise for the same layout.
     scored = score_generator(
@@ -203,8 +205,12 @@ def _measure_once(
     key = {"config": Path(arguments.config).stem, "variant": variant, "draw": draw}
     path: Path = arguments.csv
     known = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(key))
-    if (known[list(key)] == pd.Series(key)).all(axis=1).any():
+    same = known[(known[list(key)] == pd.Series(key)).all(axis=1)]
+    stated = " ".join(overrides)
+    if len(same) and (same["overrides"].fillna("") == stated).all():
         return
+    if len(same):
+        raise SystemExit(f"{path} has a row {key} of other overrides; name the variant otherwise")
     switches = [item for item in overrides if item in _SWITCHES]
     values = [item for item in overrides if item not in _SWITCHES]
     config = load_config(arguments.config, [*values, f"seeds=[{draw}]"])
@@ -219,7 +225,7 @@ def _measure_once(
             work_dir=work_dir,
             scores=work_dir / "scores" / f"{variant}-{draw}",
         )
-    row = key | row | {"overrides": " ".join(overrides)}
+    row = key | row | {"overrides": stated}
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row]).round(4).to_csv(path, mode="a", header=not path.is_file(), index=False)
     logger.info("%s, draw %d: layout score %s", variant, draw, row["layout_score"])

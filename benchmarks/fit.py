@@ -26,7 +26,7 @@ from synthdata.training.card import read_card
 from synthdata.training.crops import Crops, make_crops
 from synthdata.training.denoiser import Denoiser, build_scheduler, denoising_loss
 from synthdata.training.embedded import make_denoiser_data
-from synthdata.training.hardware import Hardware, choose_hardware
+from synthdata.training.hardware import Hardware, choose_hardware, with_precision
 
 _PLAIN = Hardware(torch.device("cpu"), torch.float32)
 
@@ -79,7 +79,9 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.repetition
 
-    ours = Trial(folder, choose_hardware("auto"), torch.channels_last)
+    section = FitConfig.model_validate(read_section(folder / "fit"))
+    hardware = with_precision(choose_hardware(section.device), section.model.mixed_precision)
+    ours = Trial(folder, hardware, torch.channels_last)
     plain = Trial(folder, _PLAIN, torch.contiguous_format)
     batch_size = ours.model.denoiser.batch_size
     config = ours.model.crops.model_copy(update={"num_crops": batch_size})

@@ -8,7 +8,7 @@ generated images alone, beside what it learns from as many real ones; and fideli
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,12 @@ def score_generator(
         "judge_train_images": len(train),
         **score.to_json(),
         **made,
-        "novelty": _novelty(section, seen, val, generated, out_dir / "features"),
+        "novelty": _novelty(
+            section,
+            seen,
+            {"real": val, "generated": generated, "pool": pool},
+            cache_dir=out_dir / "features",
+        ),
         "boxes": {
             "real": _count_boxes(section, val, real_found),
             "generated": _count_boxes(section, generated, generated_found),
@@ -187,11 +192,15 @@ def learn_alone(
 def _novelty(
     section: ScoreConfig,
     train: DetectionDataset,
-    val: DetectionDataset,
-    generated: DetectionDataset,
+    parts: Mapping[str, DetectionDataset],
+    *,
     cache_dir: Path,
 ) -> dict[str, Any]:
-    """Return how far images are from the nearest train image, mirror images of it included."""
+    """Return how far images are from the nearest train image, mirror images of it included.
+
+    Images made for val's layouts have val's arrangement, and so its distance to train; those of
+    the pool show whether a layout of their own brings them nearer.
+    """
     encoder = build_encoder(section.encoder)
     look = partial(image_features, encoder=encoder, size=_ENCODED_SIZE, cache_dir=cache_dir)
     reference = look(train, mirrored=True)
@@ -199,12 +208,18 @@ def _novelty(
         name: float(
             np.median(nearest_distances(features_query=look(part), features_reference=reference))
         )
-        for name, part in (("real", val), ("generated", generated))
+        for name, part in parts.items()
+        if len(part)
+    }
+    ratios = {
+        name: medians[name] / medians["real"] if medians["real"] and name in medians else None
+        for name in ("generated", "pool")
     }
     return {
         "encoder": {"name": encoder.name, "weights_sha256": encoder.weights_sha256},
         "median_distance": medians,
-        "ratio": medians["generated"] / medians["real"] if medians["real"] else None,
+        "ratio": ratios["generated"],
+        "pool_ratio": ratios["pool"],
     }
 
 

@@ -41,7 +41,8 @@ class PipelineConfig(Section):
         grain: Whether images get the noise of real ones that an autoencoder leaves out. For a
             model that `fit` trained from scratch; a pretrained one is left as it is.
         batch_size: Images at once. Changes speed, and images by a grey level at most; by more
-            where a GPU or a pretrained model computes in half precision.
+            where a GPU or a pretrained model computes in half precision. An embedded model in
+            bfloat16 on a CPU always makes 8 at once.
         device: `auto` takes a GPU where there is one.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and fp32 on a CPU.

@@ -1,5 +1,6 @@
 """The model that stage `fit` left, ready to sample: on its device, in its number format."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -20,6 +21,8 @@ from synthdata.training.hardware import Hardware, choose_hardware, with_precisio
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 # Images at once of an embedded model on a CPU in bfloat16: see `LayoutModel.in_batches`.
 _CPU_BATCH: Final = 8
@@ -61,9 +64,9 @@ class LayoutModel:
         """Yield what `run` makes of the items, in order; a batch's items are of one size.
 
         In a half precision a product's rounding depends on the shape of the batch, and 16
-        denoising steps make that visible. On a CPU all batches therefore have one shape there,
-        the last one filled up with copies, and that of an embedded model is fixed, so that no
-        setting changes an image. Pretrained models are large, so `batch_size` is theirs to set.
+        denoising steps make that visible. All batches therefore have one shape there, the last
+        one filled up with copies, and that of an embedded model on a CPU is fixed, so that no
+        setting changes an image. Others may be large, so `batch_size` is theirs to set.
         """
         made: dict[int, Result] = {}
         order = sorted(range(len(items)), key=lambda i: size_of(items[i]))
@@ -76,10 +79,14 @@ class LayoutModel:
     def _in_equal_batches(
         self, items: Iterator[Item], run: Callable[[list[Item]], Iterable[Result]]
     ) -> Iterator[Result]:
-        fixed = self.hardware.device.type == "cpu" and self.hardware.dtype != torch.float32
-        size = _CPU_BATCH if fixed and self.card.kind == "embedded" else self.batch_size
+        half = self.hardware.dtype != torch.float32
+        on_cpu = self.hardware.device.type == "cpu"
+        fixed = half and on_cpu and self.card.kind == "embedded"
+        size = _CPU_BATCH if fixed else self.batch_size
+        if size != self.batch_size:
+            logger.info("%d images at once, whatever batch_size says: see its help", size)
         while batch := list(islice(items, size)):
-            missing = size - len(batch) if fixed else 0
+            missing = size - len(batch) if half else 0
             yield from islice(run(batch + batch[-1:] * missing), len(batch))
 
 

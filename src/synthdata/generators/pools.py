@@ -36,7 +36,7 @@ from synthdata.samples import (
 )
 from synthdata.seeding import derive_seed
 from synthdata.training.card import read_card
-from synthdata.training.hardware import free_memory, peak_rss_mib
+from synthdata.training.hardware import free_memory, peak_memory, reset_peak_memory
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def _make_pool(
     out_dir: Path,
 ) -> tuple[list[Sample], dict[str, Any]]:
     """Make the shards that have no record yet; return all samples and the pool's metrics."""
+    reset_peak_memory()
     todo = [shard for shard in shards if not shard.record.is_file()]
     if todo:
         generator = build_generator(config, model_dir=model_dir, dataset=train)
@@ -141,7 +142,7 @@ def _make_pool(
         "images": len(samples),
         "elapsed_s": round(elapsed_s, 3),
         "images_per_s": round(len(samples) / max(elapsed_s, 1e-9), 3),
-        "peak_rss_mib": peak_rss_mib(),
+        **peak_memory(),
     }
 
 

@@ -39,7 +39,13 @@ from synthdata.training.denoiser import (
     denoising_loss,
 )
 from synthdata.training.grain import measure_grain
-from synthdata.training.hardware import Hardware, choose_hardware, peak_rss_mib, with_precision
+from synthdata.training.hardware import (
+    Hardware,
+    choose_hardware,
+    peak_memory,
+    reset_peak_memory,
+    with_precision,
+)
 from synthdata.training.text import build_text_encoder, build_tokenizer, encode_prompts
 from synthdata.training.weights import object_weights
 
@@ -103,6 +109,7 @@ def train_pipeline(
     Returns:
         Metrics, and the record of each phase by its name.
     """
+    reset_peak_memory()
     hardware = with_precision(choose_hardware(section.device), model.mixed_precision)
     fit = _Fit(section, model, hardware, out_dir / "checkpoints")
     tokenizer = build_tokenizer(section.prompt_template, dataset.class_names)
@@ -133,7 +140,7 @@ def train_pipeline(
             for name, module in [("autoencoder", autoencoder), *denoiser.named_children()]
         },
         "phases": {name: _phase_metrics(fit, name) for name in fit.records},
-        "peak_rss_mib": peak_rss_mib(),
+        **peak_memory(),
         **fit.hardware.describe(),
     }
     return metrics, fit.records

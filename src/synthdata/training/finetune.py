@@ -25,7 +25,7 @@ from synthdata.training.hardware import (
     Hardware,
     choose_hardware,
     free_memory,
-    peak_rss_mib,
+    peak_memory,
     with_precision,
 )
 from synthdata.training.lora import add_adapters, save_adapters
@@ -192,6 +192,6 @@ def _metrics(
         "crops": training.crops.num_crops,
         "num_processes": processes.count,
         "phases": {_PHASE: phase},
-        "peak_rss_mib": peak_rss_mib(),
+        **peak_memory(),
         **hardware.describe(),
     }

@@ -4,8 +4,9 @@ import gc
 import logging
 import resource
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -115,7 +116,27 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def peak_rss_mib() -> float:
-    """Return the largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+def reset_peak_memory() -> None:
+    """Forget what was used until now: the stages of a run share one process."""
+    with suppress(OSError):  # only Linux can
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> dict[str, float]:
+    """Return the largest memory in MiB, resident and on the GPU, for metrics.
+
+    Since `reset_peak_memory`; of resident memory elsewhere than on Linux since the process began.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = status.read_text(encoding="ascii").splitlines()
+        peak = next(float(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 2**10
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak /= 2**20 if sys.platform == "darwin" else 2**10
+    memory = {"peak_rss_mib": round(peak, 1)}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        memory["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return memory
