@@ -280,18 +280,27 @@ def test_one_pickled_part_is_enough(bases: Bases, train: DetectionDataset, tmp_p
         fit_model(fit_config(tmp_path / "base"), train, tmp_path / "fit")
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "key"),
+    [
+        ("sd", "unet", "conv_out.weight"),
+        ("sd", "vae", "decoder.conv_out.weight"),
+        ("sdxl", "text_encoder_2", "text_projection.weight"),
+        ("flux", "text_encoder_2", "encoder.final_layer_norm.weight"),
+    ],
+)
 def test_incomplete_weights_are_refused(
-    bases: Bases, train: DetectionDataset, tmp_path: Path
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str, part: str, key: str
 ) -> None:
-    """diffusers fills missing ones with random numbers and a warning."""
+    """The libraries fill missing ones with random numbers and a warning."""
     base = tmp_path / "base"
-    shutil.copytree(bases["sd"], base)
-    path = base / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copytree(bases[name], base)
+    (path,) = (base / part).glob("*.safetensors")
     tensors = load_file(path)
-    tensors.pop("conv_out.weight")
+    tensors.pop(key)
     save_file(tensors, path, metadata={"format": "pt"})
 
-    with pytest.raises(GenerationError, match=r"unet of .* lacks 1 of the weights .*conv_out"):
+    with pytest.raises(GenerationError, match=rf"{part} of .* lacks 1 of the weights .*{key}"):
         fit_model(fit_config(base), train, tmp_path / "out")
 
     path.write_bytes(path.read_bytes()[:-100])

@@ -142,7 +142,7 @@ def _load_pretrained(
     else:
         controlnet = load_controlnet(family, model_dir / card.trained_controlnet, None, dtype)
     pipeline = load_pipeline(
-        family, card.pipeline, card.revision, controlnet=controlnet, dtype=dtype
+        family, card.pipeline, card.revision, controlnet=controlnet, dtype={"default": dtype}
     )
     if card.lora is not None:
         load_adapters(pipeline, model_dir / card.lora)

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,9 @@ def load_controlnet(
 
 
 def _complete(loaded: tuple[Any, Mapping[str, Any]], source: str) -> Any:  # noqa: ANN401
-    """Return a loaded model; diffusers only warns of weights that are missing."""
+    """Return a loaded model; the libraries only warn of weights that are missing."""
     model, info = loaded
-    if missing := info["missing_keys"]:
+    if missing := sorted(info["missing_keys"]):
         raise GenerationError(
             f"{source} lacks {len(missing)} of the weights that its config.json asks for, such as "
             f"{missing[0]}; save or download it again"
@@ -94,11 +95,54 @@ def _complete(loaded: tuple[Any, Mapping[str, Any]], source: str) -> Any:  # noq
     return model
 
 
-def load_pipeline(family: Family, model: str, revision: str | None, **parts: Any) -> Any:  # noqa: ANN401
-    """Return the base's pipeline; `parts` are its `controlnet` and its `dtype`."""
-    options = {"use_safetensors": True, **family.options, **parts}
+def load_pipeline(
+    family: Family,
+    model: str,
+    revision: str | None,
+    *,
+    dtype: Mapping[str, torch.dtype],
+    **parts: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Return the base's pipeline.
+
+    Args:
+        family: Of the base.
+        model: Folder or hub id.
+        revision: Of a hub id.
+        dtype: Of its models by name, of the others by `default`.
+        parts: Its `controlnet`, and what of it not to load.
+
+    Raises:
+        GenerationError: If it can't be loaded, or weights of a model are missing.
+    """
+    parts = {**family.options, **parts}
     with loading(model):
-        return family.pipeline.from_pretrained(model, revision=revision, **options)
+        index = family.pipeline.load_config(model, revision=revision)
+    for name, kind in _model_classes(index).items():
+        if name in parts:
+            continue
+        # Each by itself: a pipeline doesn't tell which weights were missing.
+        with loading(model):
+            loaded = kind.from_pretrained(
+                model, subfolder=name, revision=revision, use_safetensors=True,
+                dtype=dtype.get(name, dtype["default"]), output_loading_info=True,
+            )  # fmt: skip
+        parts[name] = _complete(loaded, f"{name} of {model}")
+    with loading(model):
+        return family.pipeline.from_pretrained(
+            model, revision=revision, use_safetensors=True, **parts
+        )
+
+
+def _model_classes(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the classes of the models that a `model_index.json` names."""
+    found = {}
+    for name, stated in index.items():
+        if isinstance(stated, list | tuple) and stated[0] in ("diffusers", "transformers"):
+            kind = getattr(import_module(stated[0]), stated[1])
+            if issubclass(kind, diffusers.ModelMixin | transformers.PreTrainedModel):
+                found[name] = kind
+    return found
 
 
 @contextmanager
