@@ -8,6 +8,7 @@ generated images alone, beside what it learns from as many real ones; and fideli
 """
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -63,8 +64,8 @@ def score_generator(
     Returns:
         Values for `metrics.json`: the score in total and a class, chance beside it, boxes
         found, moved, missing and extra in generated and in real images, the median distance to
-        the nearest train image of both, what a detector learns from generated images alone, and
-        fidelity metrics.
+        the nearest train image of both and of the pool, what a detector learns from generated
+        images alone, and fidelity metrics.
 
     Raises:
         DatasetError: If there is no val or train image.
@@ -113,7 +114,8 @@ def score_generator(
         seed=derive_seed(section.seed, "score-shuffle"),
     )
     logger.info("score: %s of what a judge finds in real images", score.score)
-    return {
+    features = out_dir / "features"
+    metrics = {
         "images": len(val),
         "judge_train_images": len(train),
         **score.to_json(),
@@ -122,7 +124,7 @@ def score_generator(
             section,
             seen,
             {"real": val, "generated": generated, "pool": pool},
-            cache_dir=out_dir / "features",
+            cache_dir=features,
         ),
         "boxes": {
             "real": _count_boxes(section, val, real_found),
@@ -136,9 +138,11 @@ def score_generator(
             generated=generated,
             layouts=pool.samples,
             seed=derive_seed(section.seed, "score-fidelity"),
-            work_dir=out_dir / "features",
+            work_dir=features,
         ),
     }
+    shutil.rmtree(features)  # only a killed run has use for it
+    return metrics
 
 
 def judge_images(prepared: DetectionDataset) -> DetectionDataset:

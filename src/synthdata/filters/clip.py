@@ -31,13 +31,18 @@ def score_by_clip(
         scorer: Tells classes and background apart.
         generated: The pool's crops, encoded by the scorer's encoder.
     """
-    probabilities = scorer.probabilities(generated.features)
     bounds = np.searchsorted(generated.image, np.arange(len(pool) + 1))
     names = [*pool.class_names, BACKGROUND]
     return [
         ImageScore(
             sample.sample_id,
-            *_judge(probabilities[start:end], sample.annotations, names, scorer.known),
+            # An image at a time: a product's last digits depend on how many rows it has.
+            *_judge(
+                scorer.probabilities(generated.features[start:end]),
+                sample.annotations,
+                names,
+                scorer.known,
+            ),
         )
         for sample, start, end in zip(pool, bounds[:-1], bounds[1:], strict=True)
     ]

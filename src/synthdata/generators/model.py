@@ -80,13 +80,8 @@ class LayoutModel:
         self, items: Iterator[Item], run: Callable[[list[Item]], Iterable[Result]]
     ) -> Iterator[Result]:
         half = self.hardware.dtype != torch.float32
-        on_cpu = self.hardware.device.type == "cpu"
-        fixed = half and on_cpu and self.card.kind == "embedded"
-        size = _CPU_BATCH if fixed else self.batch_size
-        if size != self.batch_size:
-            logger.info("%d images at once, whatever batch_size says: see its help", size)
-        while batch := list(islice(items, size)):
-            missing = size - len(batch) if half else 0
+        while batch := list(islice(items, self.batch_size)):
+            missing = self.batch_size - len(batch) if half else 0
             yield from islice(run(batch + batch[-1:] * missing), len(batch))
 
 
@@ -119,7 +114,19 @@ def load_model(
             "and run fit again, or set the generator's grain to false"
         )
     grain = card.grain if config.grain else None
-    return LayoutModel(card, pipeline, family, hardware, config.batch_size, grain)
+    batch_size = config.batch_size
+    if (
+        card.kind == "embedded"
+        and hardware.device.type == "cpu"
+        and hardware.dtype != torch.float32
+        and batch_size != _CPU_BATCH
+    ):
+        batch_size = _CPU_BATCH
+        logger.info(
+            "%d images at once instead of batch_size %d, which would change them in %s",
+            batch_size, config.batch_size, hardware.dtype,
+        )  # fmt: skip
+    return LayoutModel(card, pipeline, family, hardware, batch_size, grain)
 
 
 def sampling_hardware(config: PipelineConfig) -> Hardware:
