@@ -1,5 +1,6 @@
-"""Guidance that ends before the last step or is rescaled, in each kind of pipeline."""
+"""Guidance that is limited to some of the steps or rescaled, in each kind of pipeline."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from generators.test_controlnet import Fitted, images, requests
 from generators.test_repaint import paint, parse
 from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import GenerationError
-from synthdata.generators.guidance import GuidanceCutoff, rescale_guidance
+from synthdata.generators import controlnet
+from synthdata.generators.controlnet import ControlNetGenerator
+from synthdata.generators.guidance import rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.training.fit import fit_model
 from training.tiny import tiny_config, train_split
@@ -33,59 +36,86 @@ def fit_base(name: str, folder: Path) -> Fitted:
     return folder / "fit", train
 
 
+@pytest.mark.parametrize("interval", [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0)])
 @pytest.mark.parametrize("name", ["sd", "sdxl"])
-def test_guidance_can_end_before_the_last_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+def test_guidance_can_be_limited_to_an_interval_of_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, interval: tuple[float, float]
 ) -> None:
     fitted, todo = fit_base(name, tmp_path), requests(3)
     options = {"guidance_scale": 4.0, "num_inference_steps": 4, "mixed_precision": "no"}
+    options |= dict(zip(["guidance_start", "guidance_end"], interval, strict=True))
 
+    limited = images(fitted, todo, **options)
+
+    monkeypatch.setattr(controlnet, "limit_guidance", alike_outside)
+    wanted = images(fitted, todo, **options)
+    monkeypatch.setattr(controlnet, "limit_guidance", lambda *_: None)
     throughout = images(fitted, todo, **options)
-    half = images(fitted, todo, guidance_end=0.5, **options)
-
-    assert not np.array_equal(throughout[0], half[0])
-    monkeypatch.setattr(GuidanceCutoff, "callback_fn", both_branches_alike)
-    for a, b in zip(half, images(fitted, todo, guidance_end=0.5, **options), strict=True):
-        assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+    for one, other, third in zip(limited, wanted, throughout, strict=True):
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+        assert not np.array_equal(one, third)
 
 
-def both_branches_alike(
-    _: object, __: object, step_index: int, ___: object, tensors: dict[str, Any]
-) -> dict[str, Any]:
-    """Whatever the guidance scale, two branches that agree give what one gives."""
-    if step_index == 1:
-        return {
-            name: both.chunk(2)[1].repeat(2, *[1] * (both.ndim - 1))
-            for name, both in tensors.items()
-        }
-    return tensors
+def alike_outside(start: float, end: float, pipeline: Any) -> None:
+    """Compute both branches in all four steps, then have them agree outside the interval."""
+    predict, steps = pipeline.unet.forward, count()
+
+    def predict_both(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
+        (both,) = predict(*args, **kwargs)
+        guided = start <= next(steps) % 4 / 4 < end
+        return (both if guided else both.chunk(2)[1].repeat(2, 1, 1, 1),)
+
+    pipeline.unet.forward = predict_both
 
 
-def test_flux_has_no_guidance_to_end(tmp_path: Path) -> None:
+def test_an_unguided_step_computes_one_branch(fitted: Fitted) -> None:
+    config = parse(
+        {"kind": "controlnet", "mixed_precision": "no", "guidance_start": 0.25}
+        | {"guidance_scale": 4.0, "guidance_end": 0.5}
+    )
+    generator = ControlNetGenerator(config, fitted[0], class_names=fitted[1].class_names)
+    pipeline, sizes = generator._model.pipeline, []
+    for part in (pipeline.controlnet, pipeline.unet):
+        part.conv_in.register_forward_hook(lambda *call: sizes.append(len(call[2])))
+
+    list(generator.generate(requests(3)))
+
+    assert sizes == [3, 3, 6, 6, 3, 3, 3, 3]
+
+
+def test_flux_has_no_guidance_to_limit(tmp_path: Path) -> None:
     fitted = fit_base("flux", tmp_path)
 
     with pytest.raises(GenerationError, match="FluxControlNetPipeline is told its guidance"):
         images(fitted, requests(1), scheduler="own", guidance_end=0.5)
 
 
-def test_guidance_that_ends_with_the_last_step_changes_nothing(fitted: Fitted) -> None:
-    """Of four steps .9 is four."""
+@pytest.mark.parametrize("interval", [(0.0, 0.9), (0.1, 1.0)])
+def test_an_interval_of_all_steps_changes_nothing(
+    fitted: Fitted, interval: tuple[float, float]
+) -> None:
+    """Of four steps .9 is four, .1 none."""
     todo = requests(2)
 
-    throughout, ended = images(fitted, todo), images(fitted, todo, guidance_end=0.9)
+    throughout = images(fitted, todo)
+    limited = images(fitted, todo, guidance_start=interval[0], guidance_end=interval[1])
 
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(throughout, ended, strict=True))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(throughout, limited, strict=True))
 
 
-def test_img2img_can_end_its_guidance_and_inpainting_says_that_it_can_not(fitted: Fitted) -> None:
-    values = {"kind": "img2img", "strength": 1.0, "guidance_scale": 4.0, "num_inference_steps": 4}
+def test_an_interval_without_steps_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"below guidance_end, got 0.5 and 0.5"):
+        parse({"kind": "controlnet", "guidance_start": 0.5, "guidance_end": 0.5})
+
+
+@pytest.mark.parametrize("kind", ["img2img", "inpaint"])
+def test_repainting_can_limit_its_guidance(fitted: Fitted, kind: str) -> None:
+    values = {"kind": kind, "strength": 1.0, "guidance_scale": 4.0, "num_inference_steps": 4}
     todo = requests(1)
 
     throughout, ended = (paint(fitted, todo, values | {"guidance_end": end}) for end in (1, 0.5))
 
     assert not np.array_equal(throughout[0].image, ended[0].image)
-    with pytest.raises(ValidationError, match="guidance_end must be 1 for inpaint, got 0.5"):
-        parse({"kind": "inpaint", "guidance_end": 0.5})
 
 
 @pytest.mark.parametrize("name", ["sd", "sdxl"])

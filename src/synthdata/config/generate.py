@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from synthdata.config.base import (
     Device,
@@ -30,8 +30,9 @@ class PipelineConfig(Section):
     Attributes:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 turns it off.
-        guidance_end: Share of the steps that are guided, the first ones; the others take half
+        guidance_start: Share of the steps before the first guided one; unguided ones take half
             the time. Not for Flux, which is told its guidance.
+        guidance_end: Share of the steps up to the last guided one. Not for Flux.
         guidance_rescale: How far guided images get back the contrast that guidance changes, from
             0 to 1. Not for Flux.
         controlnet_conditioning_scale: Weight of the layout.
@@ -42,7 +43,7 @@ class PipelineConfig(Section):
             model that `fit` trained from scratch; a pretrained one is left as it is.
         batch_size: Images at once. Changes speed, and images by a grey level at most; by more
             where a GPU or a pretrained model computes in half precision. An embedded model in
-            bfloat16 on a CPU always makes 8 at once.
+            bfloat16 on a CPU always makes 16 at once.
         device: `auto` takes a GPU where there is one.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and fp32 on a CPU.
@@ -50,6 +51,7 @@ class PipelineConfig(Section):
 
     num_inference_steps: PositiveInt = 16
     guidance_scale: PositiveFloat = 1.5
+    guidance_start: Annotated[float, Field(ge=0, lt=1)] = 0.0
     guidance_end: Annotated[float, Field(gt=0, le=1)] = 1.0
     guidance_rescale: Fraction = 0.0
     controlnet_conditioning_scale: PositiveFloat = 1.0
@@ -59,6 +61,15 @@ class PipelineConfig(Section):
     batch_size: PositiveInt = 8
     device: Device = "auto"
     mixed_precision: MixedPrecision = "auto"
+
+    @model_validator(mode="after")
+    def _guides_somewhere(self) -> Self:
+        if self.guidance_start >= self.guidance_end:
+            raise ValueError(
+                "guidance_start must be below guidance_end, got "
+                f"{self.guidance_start} and {self.guidance_end}; guidance_scale 1 turns it off"
+            )
+        return self
 
 
 class ControlNetConfig(PipelineConfig):
@@ -117,14 +128,6 @@ class InpaintConfig(RepaintConfig):
     feather: Fraction = 0.15
     num_objects: ObjectRange = (1, 3)
     max_overlap: Fraction = 0.0
-
-    @field_validator("guidance_end")
-    @classmethod
-    def _is_guided_to_the_end(cls, value: float) -> float:
-        # diffusers' inpainting pipelines would go on with the masks of both branches.
-        if value != 1:
-            raise ValueError(f"guidance_end must be 1 for inpaint, got {value}")
-        return value
 
 
 class CopyPasteConfig(Section):

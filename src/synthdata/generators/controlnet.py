@@ -11,7 +11,7 @@ import torch
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
 from synthdata.config.generate import ControlNetConfig
-from synthdata.generators.guidance import guidance_cutoff, rescale_guidance
+from synthdata.generators.guidance import limit_guidance, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array
 from synthdata.training.card import GeneratorCard
@@ -35,7 +35,7 @@ class ControlNetGenerator:
     ) -> None:
         self._config = config
         self._model = load_model(config, model_dir, class_names=class_names)
-        self._guidance_cutoff = guidance_cutoff(config.guidance_end, self._model.pipeline)
+        limit_guidance(config.guidance_start, config.guidance_end, self._model.pipeline)
         rescale_guidance(config.guidance_rescale, self._model.pipeline)
 
     def generate(self, requests: Sequence[GenerationRequest]) -> Iterator[GeneratedSample]:
@@ -60,7 +60,6 @@ class ControlNetGenerator:
             controlnet_conditioning_scale=float(self._config.controlnet_conditioning_scale),
             # On the CPU whatever the device is, so that every machine draws the same noise.
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
-            callback_on_step_end=self._guidance_cutoff,
             output_type="pt",
         )
         for request, image in zip(requests, output.images, strict=True):

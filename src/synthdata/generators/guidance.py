@@ -1,27 +1,77 @@
-"""Guidance that ends before the last step, which saves time, or keeps the contrast of images."""
+"""Guidance in some of the steps only, which saves time, or that keeps the contrast of images."""
 
-from typing import Any, Final
+from typing import Any
 
 import torch
-from diffusers.callbacks import PipelineCallback
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from synthdata.errors import GenerationError
 
-# What a pipeline holds twice while it guides: for the unconditional branch first.
-_HELD_TWICE: Final = ("prompt_embeds", "add_text_embeds", "add_time_ids", "image", "control_image")
 
+def limit_guidance(start: float, end: float, pipeline: Any) -> None:  # noqa: ANN401
+    """Make a pipeline guide in an interval of its steps; the others take half the time.
 
-def guidance_cutoff(guidance_end: float, pipeline: Any) -> "GuidanceCutoff | None":  # noqa: ANN401
-    """Return the callback that ends a pipeline's guidance; None where it never ends.
+    Guidance does harm while all is noise, matters while the image takes its shape, and hardly
+    does in the last steps (Kynkäänniemi et al. 2024, "Applying Guidance in a Limited Interval
+    Improves Sample and Distribution Quality in Diffusion Models"). diffusers' own callbacks end
+    guidance only, and take one image a call. Here an unguided step computes the conditional
+    branch and gives it for both, which a pipeline's guidance leaves as it is.
+
+    Args:
+        start: Share of the steps before the first guided one.
+        end: Share of the steps up to the last guided one, above `start`; at least one is guided.
+        pipeline: Its ControlNet and UNet are changed in place.
 
     Raises:
         GenerationError: If the pipeline doesn't guide by two branches.
     """
-    if guidance_end == 1:
-        return None
-    _check_branches(pipeline, f"guidance_end is {guidance_end}", harmless=1)
-    return GuidanceCutoff(guidance_end, pipeline)
+    if (start, end) == (0, 1):
+        return
+    _check_branches(pipeline, f"guidance_start is {start}, guidance_end {end}", "0 and 1")
+    embed, predict = pipeline.controlnet.forward, pipeline.unet.forward
+
+    def guided(timestep: torch.Tensor) -> bool:
+        if not pipeline.do_classifier_free_guidance:
+            return True  # one branch as it is
+        steps: int = pipeline.num_timesteps
+        step = int((pipeline.scheduler.timesteps[-steps:] == timestep).nonzero()[0])
+        first = min(round(start * steps), steps - 1)
+        return first <= step < max(round(end * steps), first + 1)
+
+    def embed_conditional(
+        noisy: torch.Tensor,
+        timestep: torch.Tensor,
+        **others: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        if guided(timestep):
+            return embed(noisy, timestep, **others)
+        return embed(_second_half(noisy, len(noisy)), timestep, **_second_half(others, len(noisy)))
+
+    def predict_conditional(
+        noisy: torch.Tensor,
+        timestep: torch.Tensor,
+        **others: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, ...]:
+        result: tuple[torch.Tensor, ...]
+        if guided(timestep):
+            result = predict(noisy, timestep, **others)
+            return result
+        # The ControlNet's residuals are of the conditional branch already.
+        result = predict(
+            _second_half(noisy, len(noisy)), timestep, **_second_half(others, len(noisy))
+        )
+        return torch.cat([result[0], result[0]]), *result[1:]
+
+    pipeline.controlnet.forward, pipeline.unet.forward = embed_conditional, predict_conditional
+
+
+def _second_half(value: Any, batch: int) -> Any:  # noqa: ANN401
+    """Return the conditional branch of all tensors that hold both, `batch` in the first place."""
+    if isinstance(value, dict):
+        return {name: _second_half(one, batch) for name, one in value.items()}
+    if isinstance(value, torch.Tensor) and value.ndim and len(value) == batch:
+        return value.chunk(2)[1]
+    return value
 
 
 def rescale_guidance(guidance_rescale: float, pipeline: Any) -> None:  # noqa: ANN401
@@ -42,7 +92,7 @@ def rescale_guidance(guidance_rescale: float, pipeline: Any) -> None:  # noqa: A
     """
     if guidance_rescale == 0:
         return
-    _check_branches(pipeline, f"guidance_rescale is {guidance_rescale}", harmless=0)
+    _check_branches(pipeline, f"guidance_rescale is {guidance_rescale}", "0")
     forward = pipeline.unet.forward
 
     def rescaled(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
@@ -57,46 +107,9 @@ def rescale_guidance(guidance_rescale: float, pipeline: Any) -> None:  # noqa: A
     pipeline.unet.forward = rescaled
 
 
-def _check_branches(pipeline: Any, stated: str, *, harmless: int) -> None:  # noqa: ANN401
+def _check_branches(pipeline: Any, stated: str, harmless: str) -> None:  # noqa: ANN401
     if not hasattr(type(pipeline), "do_classifier_free_guidance"):
         raise GenerationError(
             f"{stated}, but {type(pipeline).__name__} is told its guidance and has no second "
             f"branch; set it to {harmless}"
         )
-
-
-class GuidanceCutoff(PipelineCallback):  # type: ignore[misc]
-    """Ends classifier-free guidance after a share of a pipeline's steps.
-
-    Guidance matters while the image takes its shape, hardly in the last steps (Kynkäänniemi et
-    al. 2024, "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality in
-    Diffusion Models"). diffusers' own callbacks of that purpose take one image a call; this one
-    takes batches.
-
-    Args:
-        guidance_end: Share of the steps that are guided, in (0, 1]; at least one is.
-        pipeline: What will call it.
-    """
-
-    def __init__(self, guidance_end: float, pipeline: Any) -> None:  # noqa: ANN401
-        super().__init__(cutoff_step_ratio=guidance_end)
-        self._tensors = [name for name in _HELD_TWICE if name in pipeline._callback_tensor_inputs]
-
-    @property
-    def tensor_inputs(self) -> list[str]:
-        """What the pipeline is to hand over."""
-        return self._tensors
-
-    def callback_fn(
-        self,
-        pipeline: Any,  # noqa: ANN401
-        step_index: int,
-        timesteps: int,  # noqa: ARG002
-        callback_kwargs: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Return the conditional branch's tensors alone once the last guided step is done."""
-        guided = max(1, round(pipeline.num_timesteps * self.config.cutoff_step_ratio))
-        if step_index + 1 != guided or not pipeline.do_classifier_free_guidance:
-            return callback_kwargs
-        pipeline._guidance_scale = 1.0  # no guidance; the next call sets its own
-        return {name: both.chunk(2)[1] for name, both in callback_kwargs.items()}

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 # Images at once of an embedded model on a CPU in bfloat16: see `LayoutModel.in_batches`.
-_CPU_BATCH: Final = 8
+_CPU_BATCH: Final = 16
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _compute_once(module: Any) -> None:  # noqa: ANN401
 
     def remembering(tensor: torch.Tensor) -> torch.Tensor:
         nonlocal last
-        if last is None or last[0] is not tensor:
+        if last is None or not last[0].is_set_to(tensor):
             last = tensor, forward(tensor)
         return last[1]
 

@@ -19,7 +19,7 @@ from synthdata.conditioning import prompt_for
 from synthdata.config.generate import RepaintConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.controlnet import draw_controls, make_canvas, to_layout_size
-from synthdata.generators.guidance import guidance_cutoff, rescale_guidance
+from synthdata.generators.guidance import limit_guidance, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.generators.opacity import blend
 from synthdata.generators.real_images import read_pixels
@@ -86,7 +86,7 @@ class Repainter:
         self._pipeline = pipeline_for(
             task, self._model.pipeline, embedded=self._model.card.kind == "embedded"
         )
-        self._guidance_cutoff = guidance_cutoff(config.guidance_end, self._pipeline)
+        limit_guidance(config.guidance_start, config.guidance_end, self._pipeline)
         rescale_guidance(config.guidance_rescale, self._pipeline)
 
     def paint(self, scenes: Iterable[Scene]) -> Iterator[GeneratedSample]:
@@ -126,7 +126,6 @@ class Repainter:
             controlnet_conditioning_scale=float(self._config.controlnet_conditioning_scale),
             # On the CPU whatever the device is, so that every machine draws the same noise.
             generator=[torch.Generator("cpu").manual_seed(scene.request.seed) for scene in scenes],
-            callback_on_step_end=self._guidance_cutoff,
             output_type="pt",
             **masks,
         )

@@ -129,12 +129,13 @@ def train_pipeline(
     )
     with replacing_dir(out_dir / "pipeline") as temporary:
         pipeline.save_pretrained(temporary, safe_serialization=True)
-    residual = reconstruction_residual(autoencoder, crops.images[:_MEASURED_CROPS], fit.hardware)
+    measured = crops.images[:_MEASURED_CROPS]
+    residual = reconstruction_residual(autoencoder, measured, fit.hardware)
     metrics = {
         "kind": "embedded",
         "crops": len(crops),
         "autoencoder_psnr_db": peak_signal_to_noise(residual),
-        "grain": measure_grain(residual).model_dump(mode="json"),
+        "grain": measure_grain(measured, residual).model_dump(mode="json"),
         "parameters": {
             name: sum(p.numel() for p in module.parameters())
             for name, module in [("autoencoder", autoencoder), *denoiser.named_children()]
