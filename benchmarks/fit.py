@@ -26,17 +26,15 @@ from synthdata.training.card import read_card
 from synthdata.training.crops import Crops, make_crops
 from synthdata.training.denoiser import Denoiser, build_scheduler, denoising_loss
 from synthdata.training.embedded import make_denoiser_data
-from synthdata.training.hardware import Hardware, choose_hardware, with_precision
+from synthdata.training.hardware import Hardware, choose_hardware, with_formats
 
-_PLAIN = Hardware(torch.device("cpu"), torch.float32)
+_PLAIN = Hardware(torch.device("cpu"), torch.float32, channels_last=False)
 
 
 class Trial:
     """Trains a fitted model on, in one of the two ways."""
 
-    def __init__(
-        self, folder: Path, hardware: Hardware, memory_format: torch.memory_format
-    ) -> None:
+    def __init__(self, folder: Path, hardware: Hardware) -> None:
         self.section = FitConfig.model_validate(read_section(folder / "fit"))
         if not isinstance(self.section.model, EmbeddedModel):
             raise SystemExit(f"{folder} was fitted with a pretrained model; name an embedded one")
@@ -48,7 +46,7 @@ class Trial:
             folder / "fit" / read_card(folder / "fit").pipeline, local_files_only=True
         )
         parts = (self.pipeline.unet, self.pipeline.controlnet, self.pipeline.text_encoder)
-        self.denoiser = Denoiser(*parts).to(memory_format=memory_format).train()
+        self.denoiser = Denoiser(*parts).to(memory_format=hardware.memory_format).train()
         self.optimizer = torch.optim.AdamW(self.denoiser.parameters(), lr=1e-6)
         self.generator = torch.Generator().manual_seed(0)
 
@@ -80,9 +78,13 @@ def main() -> None:
     folder: Path = arguments.repetition
 
     section = FitConfig.model_validate(read_section(folder / "fit"))
-    hardware = with_precision(choose_hardware(section.device), section.model.mixed_precision)
-    ours = Trial(folder, hardware, torch.channels_last)
-    plain = Trial(folder, _PLAIN, torch.contiguous_format)
+    hardware = with_formats(
+        choose_hardware(section.device),
+        section.model.mixed_precision,
+        channels_last=section.model.channels_last,
+    )
+    ours = Trial(folder, hardware)
+    plain = Trial(folder, _PLAIN)
     batch_size = ours.model.denoiser.batch_size
     config = ours.model.crops.model_copy(update={"num_crops": batch_size})
     train = load_dataset(folder / "prepare").split("train")

@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from diffusers import StableDiffusionControlNetPipeline
 from safetensors.torch import load_file
 
 from synthdata.config.fit import FitConfig
+from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import ConfigError, DatasetError, TrainingError
+from synthdata.generators.model import load_model
 from synthdata.samples import DetectionDataset
 from synthdata.training.card import read_card
 from synthdata.training.fit import fit_model
@@ -81,6 +84,7 @@ import sys
 from pathlib import Path
 import torch
 from synthdata.config.fit import FitConfig
+from synthdata.config.generate import ControlNetConfig
 from synthdata.manifest import load_dataset
 from synthdata.training.fit import fit_model
 torch.set_num_threads(int(sys.argv[4]))
@@ -196,3 +200,21 @@ def test_bf16_trains_float32_weights_to_nearly_the_same_loss(
     pipeline = tmp_path / "bf16" / "pipeline"
     weights = load_file(pipeline / "unet" / "diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_memory_format_can_be_switched_and_is_stated(
+    fitted: Fitted, tmp_path: Path, caplog: pytest.LogCaptureFixture, *, channels_last: bool
+) -> None:
+    stated = "channels_last" if channels_last else "contiguous_format"
+    formats = {"mixed_precision": "no", "channels_last": channels_last}
+    caplog.set_level(logging.INFO)
+
+    metrics = fit_model(tiny_config(model=EMBEDDED | formats), fitted[1], tmp_path)
+    config = ControlNetConfig.model_validate({"kind": "controlnet", "device": "cpu"} | formats)
+    pipeline = load_model(config, tmp_path, class_names=fitted[1].class_names).pipeline
+
+    assert metrics["memory_format"] == stated
+    assert f"memory_format {stated}" in caplog.text
+    weight = pipeline.unet.down_blocks[0].resnets[0].conv1.weight
+    assert weight.is_contiguous(memory_format=getattr(torch, stated))

@@ -105,6 +105,8 @@ class EmbeddedModel(Section):
     Attributes:
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and none on a CPU. Trained weights are float32.
+        channels_last: How tensors lie in memory: a pixel's channels side by side, in which
+            convolutions are fastest; false tries the other layout, for a device where it isn't.
         crops: What they are trained on.
         autoencoder: Sizes and steps of the autoencoder.
         denoiser: Sizes and steps of UNet and ControlNet.
@@ -112,6 +114,7 @@ class EmbeddedModel(Section):
 
     kind: Literal["embedded"]
     mixed_precision: MixedPrecision = "auto"
+    channels_last: bool = True
     crops: CropConfig = CropConfig()
     autoencoder: AutoencoderConfig = AutoencoderConfig()
     denoiser: DenoiserConfig = DenoiserConfig()
@@ -137,6 +140,8 @@ class FineTuneConfig(Section):
             more time.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and none on a CPU. Trained weights are float32.
+        channels_last: How tensors lie in memory: a pixel's channels side by side, in which
+            convolutions are fastest; false tries the other layout, for a device where it isn't.
         num_processes: Devices of this machine, one process each (`torchrun`).
     """
 
@@ -150,6 +155,7 @@ class FineTuneConfig(Section):
     prompt_dropout: Fraction = 0.1
     gradient_checkpointing: bool = False
     mixed_precision: MixedPrecision = "auto"
+    channels_last: bool = True
     num_processes: PositiveInt = 1
 
     @model_validator(mode="after")

@@ -47,6 +47,8 @@ class PipelineConfig(Section):
         device: `auto` takes a GPU where there is one.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and fp32 on a CPU.
+        channels_last: How tensors lie in memory: a pixel's channels side by side, in which
+            convolutions are fastest; false tries the other layout, for a device where it isn't.
     """
 
     num_inference_steps: PositiveInt = 16
@@ -61,6 +63,7 @@ class PipelineConfig(Section):
     batch_size: PositiveInt = 8
     device: Device = "auto"
     mixed_precision: MixedPrecision = "auto"
+    channels_last: bool = True
 
     @model_validator(mode="after")
     def _guides_somewhere(self) -> Self:

@@ -17,7 +17,7 @@ from synthdata.seeding import derive_seed
 from synthdata.training.card import GeneratorCard, read_card
 from synthdata.training.families import Family
 from synthdata.training.grain import Grain, add_grain
-from synthdata.training.hardware import Hardware, choose_hardware, with_precision
+from synthdata.training.hardware import Hardware, choose_hardware, with_formats
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -135,4 +135,6 @@ def sampling_hardware(config: PipelineConfig) -> Hardware:
     Raises:
         ConfigError: If the device or the number format isn't to be had here.
     """
-    return with_precision(choose_hardware(config.device), config.mixed_precision)
+    return with_formats(
+        choose_hardware(config.device), config.mixed_precision, channels_last=config.channels_last
+    )

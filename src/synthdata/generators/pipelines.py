@@ -79,7 +79,7 @@ def load_generator(
     pipeline.set_progress_bar_config(disable=True)
     denoisers = (getattr(pipeline, family.denoiser), pipeline.controlnet)
     for part in (*denoisers, pipeline.vae):
-        part.to(memory_format=torch.channels_last)
+        part.to(memory_format=hardware.memory_format)
     if hasattr(pipeline.controlnet, "controlnet_cond_embedding"):
         _compute_once(pipeline.controlnet.controlnet_cond_embedding)
     if hardware.dtype != dtype:

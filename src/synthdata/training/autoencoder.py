@@ -41,7 +41,7 @@ def build_autoencoder(config: AutoencoderConfig) -> Any:  # noqa: ANN401
         scaling_factor=1 / _INNER_STD,
     )
     _pass_colours_through(autoencoder)
-    return autoencoder.to(memory_format=torch.channels_last)
+    return autoencoder
 
 
 @torch.no_grad()

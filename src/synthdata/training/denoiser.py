@@ -125,8 +125,7 @@ def build_denoiser(
         conditioning_embedding_out_channels=(8, 16, 32),
     )
     _wake_zero_convolutions(controlnet)
-    # The layout in which oneDNN's convolutions are fastest on a CPU.
-    return Denoiser(unet, controlnet, text_encoder).to(memory_format=torch.channels_last)
+    return Denoiser(unet, controlnet, text_encoder)
 
 
 def _wake_zero_convolutions(controlnet: Any) -> None:  # noqa: ANN401

@@ -44,7 +44,7 @@ from synthdata.training.hardware import (
     choose_hardware,
     peak_memory,
     reset_peak_memory,
-    with_precision,
+    with_formats,
 )
 from synthdata.training.text import build_text_encoder, build_tokenizer, encode_prompts
 from synthdata.training.weights import object_weights
@@ -110,7 +110,9 @@ def train_pipeline(
         Metrics, and the record of each phase by its name.
     """
     reset_peak_memory()
-    hardware = with_precision(choose_hardware(section.device), model.mixed_precision)
+    hardware = with_formats(
+        choose_hardware(section.device), model.mixed_precision, channels_last=model.channels_last
+    )
     fit = _Fit(section, model, hardware, out_dir / "checkpoints")
     tokenizer = build_tokenizer(section.prompt_template, dataset.class_names)
     crops = make_crops(dataset, model.crops, seed=section.seed)
@@ -162,7 +164,9 @@ def _phase_metrics(fit: _Fit, name: str) -> dict[str, float]:
 def _train_autoencoder(fit: _Fit, crops: Crops) -> Any:  # noqa: ANN401
     config = fit.model.autoencoder
     with fit.seeded("autoencoder"):
-        autoencoder = build_autoencoder(config).to(fit.hardware.device)
+        autoencoder = build_autoencoder(config).to(
+            fit.hardware.device, memory_format=fit.hardware.memory_format
+        )
     images = torch.from_numpy(crops.images)
 
     def loss_of(generator: torch.Generator) -> torch.Tensor:
@@ -188,13 +192,17 @@ def _train_denoiser(
     config = fit.model.denoiser
     names = dataset.class_names
     with fit.seeded("denoiser"):
-        denoiser = build_denoiser(
-            config,
-            build_text_encoder(tokenizer, config.cross_attention_dim),
-            latent_channels=fit.model.autoencoder.latent_channels,
-            control_channels=len(names) + 1,
-            sample_size=(dataset.samples[0].height // 4, dataset.samples[0].width // 4),
-        ).to(fit.hardware.device)
+        denoiser = (
+            build_denoiser(
+                config,
+                build_text_encoder(tokenizer, config.cross_attention_dim),
+                latent_channels=fit.model.autoencoder.latent_channels,
+                control_channels=len(names) + 1,
+                sample_size=(dataset.samples[0].height // 4, dataset.samples[0].width // 4),
+            )
+            .to(fit.hardware.device)
+            .to(memory_format=fit.hardware.memory_format)
+        )
     data = make_denoiser_data(
         fit.section, config, crops, names, autoencoder=autoencoder, tokenizer=tokenizer,
         hardware=fit.hardware,

@@ -26,7 +26,7 @@ from synthdata.training.hardware import (
     choose_hardware,
     free_memory,
     peak_memory,
-    with_precision,
+    with_formats,
 )
 from synthdata.training.lora import add_adapters, save_adapters
 from synthdata.training.pretrained import (
@@ -90,7 +90,11 @@ def train(
 ) -> None:
     """Train on the encoded crops in `out_dir`; each of the processes calls this."""
     training = _training(model)
-    hardware = with_precision(choose_hardware(section.device), training.mixed_precision)
+    hardware = with_formats(
+        choose_hardware(section.device),
+        training.mixed_precision,
+        channels_last=training.channels_last,
+    )
     family = load_family(model.model, model.revision)
     checkpoints = out_dir / _CHECKPOINTS
     examples = Examples.load(checkpoints / _EXAMPLES)
@@ -133,7 +137,7 @@ def _training(model: PretrainedModel) -> FineTuneConfig:
 
 
 def _check_devices(training: FineTuneConfig, hardware: Hardware) -> None:
-    with_precision(hardware, training.mixed_precision)
+    with_formats(hardware, training.mixed_precision, channels_last=training.channels_last)
     devices = torch.cuda.device_count()
     if hardware.device.type == "cuda" and training.num_processes > devices:
         raise ConfigError(
@@ -162,7 +166,7 @@ def _load_trainee(
         if training.lora_rank is not None:
             add_adapters(family, denoiser, training.lora_rank)
     for part in (denoiser, controlnet):
-        part.to(hardware.device, memory_format=torch.channels_last).train()
+        part.to(hardware.device, memory_format=hardware.memory_format).train()
         if training.gradient_checkpointing:
             part.enable_gradient_checkpointing()
     return Trainee(denoiser, controlnet, load_scheduler(family, model.model, model.revision))

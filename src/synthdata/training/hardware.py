@@ -25,10 +25,18 @@ class Hardware:
         device: Such as `cpu`.
         dtype: float32, or bfloat16 where the device multiplies it faster; float16 where it is
             asked for, or a GPU has no bfloat16.
+        channels_last: Whether a pixel's channels lie side by side in memory, as oneDNN's and
+            cuDNN's convolutions are fastest; else a channel's pixels do.
     """
 
     device: torch.device
     dtype: torch.dtype
+    channels_last: bool = True
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How the weights and activations of convolutions lie in memory."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which a model runs."""
@@ -37,10 +45,11 @@ class Hardware:
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def describe(self) -> dict[str, object]:
-        """Return device, dtype and threads, for metrics."""
+        """Return device, dtype, memory format and threads, for metrics."""
         return {
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
+            "memory_format": str(self.memory_format).removeprefix("torch."),
             "threads": torch.get_num_threads(),
         }
 
@@ -75,8 +84,10 @@ def choose_hardware(device: Device) -> Hardware:
     return chosen
 
 
-def with_precision(hardware: Hardware, mixed_precision: MixedPrecision) -> Hardware:
-    """Return the hardware with the number format of a training or a sampling.
+def with_formats(
+    hardware: Hardware, mixed_precision: MixedPrecision, *, channels_last: bool
+) -> Hardware:
+    """Return the hardware with the number and memory format of a training or a sampling.
 
     Raises:
         ConfigError: If fp16 is asked for on a CPU.
@@ -93,9 +104,14 @@ def with_precision(hardware: Hardware, mixed_precision: MixedPrecision) -> Hardw
     formats = {
         "auto": automatic, "no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
     }  # fmt: skip
-    chosen = replace(hardware, dtype=formats[mixed_precision])
+    chosen = replace(hardware, dtype=formats[mixed_precision], channels_last=channels_last)
     if chosen != hardware:
-        logger.info("mixed_precision %s: dtype %s", mixed_precision, chosen.describe()["dtype"])
+        logger.info(
+            "mixed_precision %s, channels_last %s: %s",
+            mixed_precision,
+            str(channels_last).lower(),
+            ", ".join(f"{name} {value}" for name, value in chosen.describe().items()),
+        )
     return chosen
 
 
