@@ -8,8 +8,9 @@
 
 Each variant is fitted on each few-shot draw (development draws are 100 and up) and scored on the
 layouts of val. A row is appended as soon as it is measured; rows that the file has are skipped,
-so that a killed call goes on. All variants share one judge, and those that differ in sampling only
-share their fit. Some variants no config has, since nobody should want them:
+so that a killed call goes on. All variants share one judge and, of each draw, what real images
+teach; those that differ in sampling only share their fit. Some variants no config has, since nobody
+should want them:
 
 - `without=whitening`: the latents stay as the autoencoder makes them, but for one scale.
 - `without=woken-control`: the ControlNet's zero convolutions start at zero.
@@ -148,11 +149,14 @@ def measure(
     pool = (
         load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
     )
-    judge = work_dir / "judge"
     # What an earlier call left may be of other weights.
     shutil.rmtree(scores, ignore_errors=True)
-    if judge.is_dir():
-        shutil.copytree(judge, scores / "judge")
+    # Trainings on real images are the same for all variants.
+    draw = sha256_json([config.prepare.model_dump(mode="json"), config.seeds])[:12]
+    trained = {"judge": work_dir / "judge", "alone/real": work_dir / f"alone-real-{draw}"}
+    for part, kept in trained.items():
+        if kept.is_dir():
+            shutil.copytree(kept, scores / part)
     # Seed 0 for every draw: one judge, and the same noise for the same layout.
     scored = score_generator(
         config.score.model_copy(update={"seed": 0}),
@@ -162,8 +166,9 @@ def measure(
         model_dir=folders["fit"],
         out_dir=scores,
     )
-    if not judge.is_dir():
-        shutil.copytree(scores / "judge", judge)
+    for part, kept in trained.items():
+        if (scores / part).is_dir() and not kept.is_dir():
+            shutil.copytree(scores / part, kept)
     return _row(scored, read_json(folders["fit"] / METRICS))
 
 
