@@ -77,7 +77,8 @@ class DenoiserConfig(Section):
         steps: Optimizer steps.
         batch_size: Latent crops a step.
         learning_rate: Peak of a one-cycle schedule.
-        ema_decay: Of the averaged weights that are saved.
+        ema_decay: Of averaged weights, which are saved then; 0 saves the last ones, that the end of
+            the schedule, at a learning rate of 0, has settled already.
         condition_dropout: Share of samples trained without layout and prompt, for guidance.
         object_weight: Extra weight of an object in the loss, in that of its background, the
             same for small and large ones; 0 weighs all pixels alike.
@@ -93,7 +94,7 @@ class DenoiserConfig(Section):
     steps: PositiveInt = 1500
     batch_size: PositiveInt = 16
     learning_rate: PositiveFloat = 6e-4
-    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     condition_dropout: Fraction = 0.1
     object_weight: Annotated[float, Field(ge=0)] = 0.0
     min_snr_gamma: PositiveFloat | None = None

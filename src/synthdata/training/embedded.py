@@ -221,7 +221,7 @@ def _train_denoiser(
         ),
         steps=config.steps,
         learning_rate=config.learning_rate,
-        ema_decay=config.ema_decay,
+        ema_decay=config.ema_decay or None,
     )
     return denoiser
 
