@@ -41,7 +41,7 @@ from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
 from synthdata.config.fit import AutoencoderConfig
 from synthdata.features.efficientnet import EfficientNetLite0
-from synthdata.files import read_json, sha256_json
+from synthdata.files import read_json, replacing_dir, sha256_json
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
 from synthdata.runfolder import METRICS
@@ -168,7 +168,8 @@ def measure(
     )
     for part, kept in trained.items():
         if (scores / part).is_dir() and not kept.is_dir():
-            shutil.copytree(scores / part, kept)
+            with replacing_dir(kept) as temporary:
+                shutil.copytree(scores / part, temporary, dirs_exist_ok=True)
     return _row(scored, read_json(folders["fit"] / METRICS))
 
 

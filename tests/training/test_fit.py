@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionControlNetPipeline
 from safetensors.torch import load_file
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from synthdata.config.fit import FitConfig
 from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import ConfigError, DatasetError, TrainingError
-from synthdata.generators.model import load_model
-from synthdata.samples import DetectionDataset
+from synthdata.generators.controlnet import ControlNetGenerator
+from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout
 from synthdata.training.card import read_card
 from synthdata.training.fit import fit_model
 from synthdata.training.hardware import choose_hardware
@@ -84,7 +87,6 @@ import sys
 from pathlib import Path
 import torch
 from synthdata.config.fit import FitConfig
-from synthdata.config.generate import ControlNetConfig
 from synthdata.manifest import load_dataset
 from synthdata.training.fit import fit_model
 torch.set_num_threads(int(sys.argv[4]))
@@ -210,11 +212,30 @@ def test_the_memory_format_can_be_switched_and_is_stated(
     formats = {"mixed_precision": "no", "channels_last": channels_last}
     caplog.set_level(logging.INFO)
 
-    metrics = fit_model(tiny_config(model=EMBEDDED | formats), fitted[1], tmp_path)
-    config = ControlNetConfig.model_validate({"kind": "controlnet", "device": "cpu"} | formats)
-    pipeline = load_model(config, tmp_path, class_names=fitted[1].class_names).pipeline
+    with hooked(stated) as held:
+        metrics = fit_model(tiny_config(model=EMBEDDED | formats), fitted[1], tmp_path)
+        trained = len(held)
+        config = ControlNetConfig.model_validate({"kind": "controlnet", "device": "cpu"} | formats)
+        generator = ControlNetGenerator(config, tmp_path, class_names=fitted[1].class_names)
+        layout = Layout("a", 64, 48, Annotations.empty())
+        list(generator.generate([GenerationRequest("a", layout, "a photo", 0)]))
 
+    assert 0 < trained < len(held)
+    assert all(held)
     assert metrics["memory_format"] == stated
     assert f"memory_format {stated}" in caplog.text
-    weight = pipeline.unet.down_blocks[0].resnets[0].conv1.weight
-    assert weight.is_contiguous(memory_format=getattr(torch, stated))
+
+
+@contextmanager
+def hooked(memory_format: str) -> Iterator[list[bool]]:
+    """Note of each 3 by 3 convolution that runs whether its weight lies in that format."""
+    held: list[bool] = []
+
+    def note(module: torch.nn.Module, *_: object) -> None:
+        if isinstance(module, torch.nn.Conv2d) and module.kernel_size == (3, 3):
+            wanted = getattr(torch, memory_format)
+            held.append(module.weight.is_contiguous(memory_format=wanted))
+
+    handle = register_module_forward_pre_hook(note)
+    yield held
+    handle.remove()

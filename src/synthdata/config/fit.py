@@ -77,8 +77,8 @@ class DenoiserConfig(Section):
         steps: Optimizer steps.
         batch_size: Latent crops a step.
         learning_rate: Peak of a one-cycle schedule.
-        ema_decay: Of averaged weights, which are saved then; 0 saves the last ones, that the end of
-            the schedule, at a learning rate of 0, has settled already.
+        ema_decay: Decay of the averaged weights that are saved; 0 saves the last weights, which
+            the schedule's end has settled.
         condition_dropout: Share of samples trained without layout and prompt, for guidance.
         object_weight: Extra weight of an object in the loss, in that of its background, the
             same for small and large ones; 0 weighs all pixels alike.

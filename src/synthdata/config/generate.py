@@ -30,9 +30,9 @@ class PipelineConfig(Section):
     Attributes:
         num_inference_steps: Denoising steps.
         guidance_scale: Classifier-free guidance; 1 turns it off.
-        guidance_start: Share of the steps before the first guided one; unguided ones take half
-            the time. Not for Flux, which is told its guidance.
-        guidance_end: Share of the steps up to the last guided one. Not for Flux.
+        guidance_start: Share of the steps that are run before the first guided one; unguided ones
+            take half the time. Not for Flux, which is told its guidance.
+        guidance_end: Share of the steps that are run up to the last guided one. Not for Flux.
         guidance_rescale: How far guided images get back the contrast that guidance changes, from
             0 to 1. Not for Flux.
         controlnet_conditioning_scale: Weight of the layout.

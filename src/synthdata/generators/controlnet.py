@@ -27,7 +27,7 @@ class ControlNetGenerator:
 
     Raises:
         GenerationError: If the model can't be loaded or has other classes, or the sampler
-            or the end of guidance doesn't suit it.
+            or limited or rescaled guidance doesn't suit it.
     """
 
     def __init__(

@@ -33,10 +33,11 @@ def limit_guidance(start: float, end: float, pipeline: Any) -> None:  # noqa: AN
     def guided(timestep: torch.Tensor) -> bool:
         if not pipeline.do_classifier_free_guidance:
             return True  # one branch as it is
-        steps: int = pipeline.num_timesteps
-        step = int((pipeline.scheduler.timesteps[-steps:] == timestep).nonzero()[0])
+        steps = pipeline.num_timesteps
         first = min(round(start * steps), steps - 1)
-        return first <= step < max(round(end * steps), first + 1)
+        last = max(round(end * steps), first + 1)
+        # By their noise: some schedulers have a timestep twice.
+        return bool((pipeline.scheduler.timesteps[-steps:][first:last] == timestep).any())
 
     def embed_conditional(
         noisy: torch.Tensor,

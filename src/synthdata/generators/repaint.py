@@ -71,7 +71,7 @@ class Repainter:
 
     Raises:
         GenerationError: If the model can't be loaded, has other classes or can't do the task,
-            or there is no train image to start from.
+            limited or rescaled guidance doesn't suit it, or there is no train image to start from.
     """
 
     def __init__(

@@ -3,7 +3,8 @@
 A decoder that is trained for the smallest error gives the mean of the images that a latent may
 stand for, smoother than any of them; a draw from them has the scatter around that mean too. It is
 taken to be Gaussian: as much shared between the channels, as coarse and, where an image is as
-lively, as strong as what is left of train images when their reconstruction is subtracted.
+lively, as strong as what is left of train images when their reconstruction is subtracted. Where
+images are lively that is lost detail more than noise; it comes back as noise of its strength.
 """
 
 from collections.abc import Iterable
@@ -56,7 +57,7 @@ def measure_grain(images: Iterable[UInt8Array], residuals: Iterable[FloatArray])
 
     Blocks of 8 by 8 pixels are measured. Strength is the median of the blocks in each eighth by
     activity, of the reconstruction. Of all blocks the middle half by strength gives the rest:
-    where an edge or a small object got lost, the difference isn't noise. The blur follows from
+    where an edge or a small object got lost, the difference isn't like noise. The blur follows from
     how alike pixels side by side are: white noise under a Gaussian of deviation s has the
     correlation `exp(-d^2 / 4 s^2)` at the distance d.
     """

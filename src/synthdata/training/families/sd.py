@@ -31,12 +31,17 @@ class StableDiffusion:
         return diffusers.ControlNetModel.from_unet(denoiser)
 
     def check_controlnet(self, controlnet: Any) -> None:  # noqa: ANN401
-        """Check that it takes three channels."""
+        """Check that it takes three channels and says where it saw what."""
         channels = controlnet.config.conditioning_channels
         if channels != 3:
             raise ConfigError(
                 f"a ControlNet that takes an RGB picture was expected, this one takes {channels} "
                 "channels; name another or set fit.model.controlnet to null"
+            )
+        if controlnet.config.global_pool_conditions:
+            raise ConfigError(
+                "a ControlNet that places objects was expected, this one pools what it sees over "
+                "the whole picture; name another or set fit.model.controlnet to null"
             )
 
     def control_argument(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
