@@ -27,7 +27,7 @@ def limit_guidance(start: float, end: float, pipeline: Any) -> None:  # noqa: AN
     """
     if (start, end) == (0, 1):
         return
-    _check_branches(pipeline, f"guidance_start is {start}, guidance_end {end}", "0 and 1")
+    _check_branches(pipeline, f"guidance_start is {start}, guidance_end {end}", "them to 0 and 1")
     embed, predict = pipeline.controlnet.forward, pipeline.unet.forward
 
     def guided(timestep: torch.Tensor) -> bool:
@@ -93,7 +93,7 @@ def rescale_guidance(guidance_rescale: float, pipeline: Any) -> None:  # noqa: A
     """
     if guidance_rescale == 0:
         return
-    _check_branches(pipeline, f"guidance_rescale is {guidance_rescale}", "0")
+    _check_branches(pipeline, f"guidance_rescale is {guidance_rescale}", "it to 0")
     forward = pipeline.unet.forward
 
     def rescaled(*args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
@@ -112,5 +112,5 @@ def _check_branches(pipeline: Any, stated: str, harmless: str) -> None:  # noqa:
     if not hasattr(type(pipeline), "do_classifier_free_guidance"):
         raise GenerationError(
             f"{stated}, but {type(pipeline).__name__} is told its guidance and has no second "
-            f"branch; set it to {harmless}"
+            f"branch; set {harmless}"
         )
