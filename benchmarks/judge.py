@@ -1,7 +1,7 @@
 """How long must a judge train? What it finds in real val images after as many steps.
 
     python benchmarks/judge.py configs/bccd-24.yaml --steps 1000 2000 4000 8000 16000 \
-        --csv docs/benchmarks/judge.csv "seeds=[100]" score.judge.threads=1
+        --csv docs/benchmarks/judge.csv "seeds=[100]"
 
 Each number of steps is a training of its own, since the learning rate falls over its whole length.
 A row is appended as soon as it is measured; rows that the file has are skipped, so that a killed
