@@ -7,6 +7,7 @@ from filelock import FileLock
 
 from synthdata.config.fit import FitConfig
 from synthdata.config.layout import LayoutConfig
+from synthdata.config.score import ScoreConfig
 from synthdata.errors import RunError
 from synthdata.runfolder import complete_key, remove_stage, run_in_folder
 
@@ -65,6 +66,25 @@ def test_a_change_makes_the_folder_stale(
         assert run(tmp_path / "layout", **change) == (False, 0)  # type: ignore[arg-type]
     assert "computing" in caplog.text
     assert "afresh" in caplog.text
+
+
+def test_a_change_keeps_trainings_which_have_keys_of_their_own(tmp_path: Path) -> None:
+    judge = {"detector": {"kind": "ultralytics", "model": "yolo11p.yaml"}}
+
+    def score(num_images: int) -> list[str]:
+        section = ScoreConfig.model_validate({"judge": judge, "num_images": num_images})
+
+        def work() -> dict[str, object]:
+            found = sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".")
+            for name in ("judge", "alone", "images"):
+                (tmp_path / name).mkdir(exist_ok=True)
+            return {"found": found}
+
+        metrics = run_in_folder("score", section, inputs={}, out_dir=tmp_path, work=work).metrics
+        return list(metrics["found"])
+
+    assert score(2) == []
+    assert score(3) == ["alone", "judge"]
 
 
 def test_weights_that_change_in_place_make_the_folder_stale(tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ CONFIG = "config.yaml"
 _NAMES_FILES = ("model", "controlnet", "weights")
 METRICS = "metrics.json"
 _KEY = ".key"
-# `train` keeps each finished training under a key of its own, so that opening the test split
-# or adding an arm repeats none.
-_CHECKS_ITS_PARTS: frozenset[StageName] = frozenset({"train"})
+# Finished trainings have keys of their own: opening the test split or adding an arm repeats none,
+# and a judge, which sees real images only, outlives a change of the generator.
+_TRAININGS: Mapping[StageName, frozenset[str]] = {
+    "train": frozenset({"jobs"}),
+    "score": frozenset({"judge", "alone"}),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -158,11 +161,16 @@ def _make_ready(stage: StageName, out_dir: Path, key: str) -> None:
     if any(out_dir.iterdir()):
         if _read_key(out_dir) == key:
             logger.info("%s: resuming in %s", stage, out_dir)
-        elif stage not in _CHECKS_ITS_PARTS:
-            logger.warning("%s: config or inputs changed, computing %s afresh", stage, out_dir)
+        else:
+            kept = _TRAININGS.get(stage, frozenset())
+            what = "all but its trainings" if kept else "all"
+            logger.warning(
+                "%s: config or inputs changed, computing %s of %s afresh", stage, what, out_dir
+            )
             _invalidate(out_dir)
             for path in out_dir.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if path.name not in kept:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_text(out_dir / _KEY, key)
 
 
