@@ -119,7 +119,7 @@ def test_a_model_without_the_grain_that_is_asked_for_is_an_error(
     old = (tmp_path / "old", fitted[1])
 
     with pytest.raises(GenerationError, match="fitted before fit measured grain; delete"):
-        images(old, requests(1))
+        images(old, requests(1), grain=True)
 
     assert np.array_equal(
         images(old, requests(1), grain=False)[0], images(fitted, requests(1), grain=False)[0]

@@ -59,7 +59,7 @@ class PipelineConfig(Section):
     controlnet_conditioning_scale: PositiveFloat = 1.0
     scheduler: Literal["own", "ddim", "dpmsolver++", "unipc"] = "ddim"
     render_scale: PositiveFloat = 1.0
-    grain: bool = True
+    grain: bool = False
     batch_size: PositiveInt = 8
     device: Device = "auto"
     mixed_precision: MixedPrecision = "auto"
