@@ -87,6 +87,30 @@ def test_a_change_keeps_trainings_which_have_keys_of_their_own(tmp_path: Path) -
     assert score(3) == ["alone", "judge"]
 
 
+def test_how_often_a_checkpoint_is_written_makes_no_folder_stale(tmp_path: Path) -> None:
+    def fit(**values: object) -> bool:
+        section = FitConfig.model_validate({"model": {"kind": "embedded"}} | values)
+        out_dir = tmp_path / "fit"
+        return run_in_folder("fit", section, inputs={}, out_dir=out_dir, work=dict).reused
+
+    reused = [fit(), fit(checkpoint_every_s=600), fit(seed=1)]
+
+    assert reused == [False, True, False]
+
+
+def test_what_a_killed_write_left_is_removed_before_a_stage_goes_on(tmp_path: Path) -> None:
+    out_dir = tmp_path / "layout"
+    with pytest.raises(RuntimeError, match="killed"):
+        run(out_dir, fail=True)
+    (out_dir / "images").mkdir()
+    (out_dir / "images" / ".tmp-abc.png").write_bytes(b"half")
+    (out_dir / ".tmp-pipeline-abc" / ".tmp-unet").mkdir(parents=True)
+
+    assert run(out_dir) == (False, 1)
+
+    assert not list(out_dir.rglob(".tmp-*"))
+
+
 def test_weights_that_change_in_place_make_the_folder_stale(tmp_path: Path) -> None:
     weights = tmp_path / "base" / "unet" / "model.safetensors"
     weights.parent.mkdir(parents=True)

@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,21 +104,22 @@ def _load(config: str, overrides: list[str] | None, *, final: bool) -> Experimen
     return open_test_split(experiment, Path.cwd()) if final else experiment
 
 
-def _run_steps(steps: Sequence[Step]) -> dict[str, Any]:
+def _run_steps(steps: Sequence[Step]) -> list[Mapping[str, Any]]:
+    """Run steps and return the metrics of each."""
     from synthdata.stages import run_step
 
-    metrics: dict[str, Any] = {}
+    metrics = []
     logger = logging.getLogger("synthdata.run")
     for number, step in enumerate(steps, start=1):
         where = "" if step.seed is None else f" (seed {step.seed})"
         logger.info("[%d/%d] %s%s", number, len(steps), step.stage, where)
-        metrics = dict(run_step(step).metrics)
+        metrics.append(run_step(step).metrics)
     return metrics
 
 
 def _run_to_verdict(steps: Sequence[Step], *, as_json: bool) -> None:
     """Run steps that end with the report, and print its verdict."""
-    metrics = _run_steps(steps)
+    metrics = _run_steps(steps)[-1]
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
         return
@@ -150,13 +151,16 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
         if stage == "report":
             _run_to_verdict(steps, as_json=as_json)
             return
-        metrics = _run_steps(steps)
+        repetitions = {
+            f"seed-{step.seed}": of for step, of in zip(steps, _run_steps(steps), strict=True)
+        }
         if as_json:
-            typer.echo(json.dumps(metrics, indent=2))
+            typer.echo(json.dumps(repetitions, indent=2))
         elif stage == "score":
             from synthdata.report import render_layout_score
 
-            Console().print(render_layout_score(metrics))
+            for name, metrics in repetitions.items():
+                Console().print(f"\n[bold]{name}[/bold]\n", render_layout_score(metrics))
 
     return command
 

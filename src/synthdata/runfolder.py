@@ -20,11 +20,13 @@ from filelock import FileLock, Timeout
 from synthdata import __version__
 from synthdata.config import StageName, StageSection
 from synthdata.errors import RunError
-from synthdata.files import read_json, sha256_json, write_json, write_text
+from synthdata.files import read_json, remove_temporaries, sha256_json, write_json, write_text
 
 CONFIG = "config.yaml"
 # Settings whose values are folders or files, if they aren't ids on a hub.
 _NAMES_FILES = ("model", "controlnet", "weights")
+# A setting that changes nothing of what a stage leaves.
+_WITHOUT_EFFECT = "checkpoint_every_s"
 METRICS = "metrics.json"
 _KEY = ".key"
 # Finished trainings have keys of their own: opening the test split or adding an arm repeats none,
@@ -112,7 +114,7 @@ def _stage_key(
             raise RunError(
                 f"{stage} needs {name} at {inputs[name]}, which isn't finished; run it first"
             )
-    settings = section.model_dump(mode="json")
+    settings = section.model_dump(mode="json", exclude={_WITHOUT_EFFECT})
     values = [__version__, stage, settings, input_keys, fingerprint, *_named_files(settings)]
     return sha256_json(values)
 
@@ -171,6 +173,7 @@ def _make_ready(stage: StageName, out_dir: Path, key: str) -> None:
             for path in out_dir.iterdir():
                 if path.name not in kept:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
+        remove_temporaries(out_dir)
     write_text(out_dir / _KEY, key)
 
 

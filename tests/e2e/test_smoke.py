@@ -65,7 +65,16 @@ def test_generated_and_real_images_alone_do_equal_work(smoke_workspace: Path) ->
     assert sha256_file(real / "weights.pt") != sha256_file(generated / "weights.pt")
     alone = read_json(folder / "metrics.json")["alone"]
     assert alone["images"] == CONFIG.prepare.train_images
-    assert alone["real"]["map50_95"] >= 0
+
+
+def test_score_prints_each_repetition(smoke_workspace: Path, command: Command) -> None:
+    shown = command("synthdata", "score", "smoke.yaml", cwd=smoke_workspace).stdout
+    assert shown.split()[0] == "seed-0"
+    assert "chance" in shown
+    done = command("synthdata", "train", "smoke.yaml", "--json", cwd=smoke_workspace)
+    trained = json.loads(done.stdout)
+    assert list(trained) == ["seed-0", "seed-1"]
+    assert trained["seed-0"]["arms"]["real"] != trained["seed-1"]["arms"]["real"]
 
 
 def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:

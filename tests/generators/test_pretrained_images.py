@@ -30,6 +30,20 @@ def test_an_image_of_a_pretrained_base_does_not_depend_on_others(base: Base) -> 
     assert np.abs(alone - among).max() <= 1
 
 
+def test_in_bf16_an_image_of_a_pretrained_base_does_not_depend_on_batch_size_or_order(
+    base: Base,
+) -> None:
+    fitted, todo = base[1], requests(3)
+    options = {"scheduler": "own", "num_inference_steps": 2, "mixed_precision": "bf16"}
+
+    forward = images(fitted, todo, batch_size=3, **options)
+    backward = images(fitted, todo[::-1], batch_size=2, **options)
+    alone = images(fitted, todo[:1], batch_size=1, **options)
+
+    assert all(map(np.array_equal, forward, backward[::-1]))
+    assert np.array_equal(alone[0], forward[0])
+
+
 @pytest.mark.parametrize("values", KINDS)
 def test_a_pretrained_base_paints_real_images_and_keeps_what_is_protected(
     base: Base, values: dict[str, Any]

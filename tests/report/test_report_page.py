@@ -130,7 +130,15 @@ def test_every_section_has_content(page: html.HtmlElement, metrics: dict[str, An
     assert len(page.xpath("(//section[@id='training']//figure)[last()]//polyline")) == len(
         metrics["arms"]
     )
-    assert len(page.xpath("//section[@id='layout']//tbody")) == 2
+    layout = page.xpath("//section[@id='layout']")[0]
+    score, boxes = layout.xpath(".//table")
+    assert score.xpath("(./thead//th)[last()]")[0].text_content() == "By chance"
+    rows = [
+        [cell.text_content() for cell in row.xpath("./td")] for row in score.xpath(".//tbody/tr")
+    ]
+    assert rows == [["0.900", "0.600", "0.667", "0.022"]] * (3 + 1)
+    assert len(boxes.xpath(".//tbody/tr")) == 2
+    assert "0.430 mAP50-95" in layout.text_content(), "without a judge"
     assert page.xpath("count(//section[@id='config']//details)") == 9
     data = page.xpath("//section[@id='data']")[0].text_content()
     assert "Dropped by repair, tiny_box: 2" in data

@@ -39,6 +39,17 @@ def test_the_terminal_shows_fidelity_beside_real_halves(finished: FinishedRun) -
     assert lines[1].count("*") == 3
 
 
+def test_the_terminal_shows_chance_beside_the_layout_score(finished: FinishedRun) -> None:
+    score = read_json(finished.inputs["seed-0/score"] / "metrics.json")
+    file = io.StringIO()
+    Console(file=file, width=120).print(render_layout_score(score))
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert lines[0] == ["class", "AP50", "real", "generated", "score", "chance"]
+    assert [line[-4:] for line in lines[1:4]] == [["0.900", "0.600", "0.667", "0.022"]] * 3
+    assert lines[4] == ["mean", "0.900", "0.600", "0.667", "0.022"]
+    assert ["ratio", "0.860"] in lines
+
+
 def test_the_terminal_shows_class_names_as_text(metrics: dict[str, Any]) -> None:
     assert "AP <script>al…" in _printed(metrics, 200)
 
@@ -151,6 +162,12 @@ def test_of_few_seeds_the_headline_only_seems_to_know() -> None:
     arms = few["arms"] | {"synthetic_random_drop": few["arms"]["real"]}
     drop = few | {"reference": "synthetic_random_drop", "arms": arms}
     assert headline(drop)["claim"].startswith("The filters seem to beat a random drop here: ")
+
+
+def test_a_note_says_what_the_layout_score_would_be_by_chance() -> None:
+    (text,) = (note["text"] for note in notes(_metrics()) if note["topic"] == "Layout")
+    assert "67" in text
+    assert text.replace(NBSP, " ").endswith("; 2 % would be chance.")
 
 
 @pytest.mark.parametrize(

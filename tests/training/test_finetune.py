@@ -6,23 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from diffusers import FluxControlNetPipeline, StableDiffusionXLControlNetPipeline
 from safetensors.torch import load_file, save_file
+from transformers import CLIPImageProcessor
 
 from generators.test_controlnet import images, requests
+from synthdata.conditioning import control_picture
 from synthdata.config.fit import FitConfig
+from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import ConfigError, GenerationError, TrainingError
+from synthdata.files import read_json, write_json
+from synthdata.generators import build_generator
+from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.manifest import load_dataset
 from synthdata.samples import Annotations, DetectionDataset, Layout
 from synthdata.training.card import read_card
-from synthdata.training.families import family_of
+from synthdata.training.families import Trainee, family_of
 from synthdata.training.families.flux import _pack, _positions
 from synthdata.training.families.sd import StableDiffusion
 from synthdata.training.families.sdxl import StableDiffusionXL
 from synthdata.training.fit import fit_model
 from synthdata.training.lora import add_adapters
+from synthdata.training.pretrained import load_scheduler
 from training.tiny import tiny_config, train_split
 from training.tiny_bases import BASES, save_base, sd_base, tuned
 
@@ -79,6 +87,7 @@ def test_train_save_reload_generate(
     assert (card.trained_controlnet, card.lora) == ("controlnet", None)
     assert metrics["phases"]["finetune"]["steps"] == 2
     assert np.isfinite(metrics["phases"]["finetune"]["loss"])
+    assert metrics["peak_rss_mib"] > 100
     assert {path.suffix for path in (tmp_path / "controlnet").iterdir()} == {
         ".safetensors", ".json",
     }  # fmt: skip
@@ -106,6 +115,62 @@ def test_a_trained_controlnet_shows_the_layout(
     )
 
     assert not np.array_equal(shown, hidden)
+
+
+@each_format
+def test_a_controlnet_is_shown_the_same_in_training_and_in_sampling(
+    bases: Bases, train: DetectionDataset, tmp_path: Path, name: str
+) -> None:
+    fit_model(fit_config(bases[name]), train, tmp_path)
+    config = ControlNetConfig(
+        kind="controlnet", scheduler="own", guidance_scale=1, num_inference_steps=1, device="cpu",
+        mixed_precision="no",
+    )  # fmt: skip
+    generator = build_generator(config, model_dir=tmp_path, dataset=train)
+    assert isinstance(generator, ControlNetGenerator)
+    pipeline, family = generator._model.pipeline, generator._model.family
+    seen: list[torch.Tensor] = []
+    pipeline.controlnet.register_forward_pre_hook(
+        lambda _module, _args, kwargs: seen.append(kwargs["controlnet_cond"]), with_kwargs=True
+    )
+    channels = pipeline.vae.config.latent_channels
+    if name == "flux":  # it draws from the posterior, which is narrow in a trained autoencoder only
+        torch.nn.init.zeros_(pipeline.vae.encoder.conv_out.weight[channels:])
+        torch.nn.init.constant_(pipeline.vae.encoder.conv_out.bias[channels:], -30)
+    (todo,) = requests(1)
+
+    list(generator.generate([todo]))
+
+    picture = torch.from_numpy(control_picture(todo.layout, len(train.class_names)))[None]
+    with torch.no_grad():
+        batch = {
+            "latents": torch.zeros(1, channels, 6, 8),
+            "control": family.encode_pictures(pipeline, picture),
+            **family.encode_prompts(pipeline, [todo.prompt]),
+        }
+        scheduler = load_scheduler(family, str(bases[name]), None)
+        trainee = Trainee(getattr(pipeline, family.denoiser), pipeline.controlnet, scheduler)
+        family.loss(trainee, batch, torch.Generator())
+    sampled, trained = seen
+    assert sampled.std() > 0.01
+    # Pictures on pixels are kept in 256 steps.
+    torch.testing.assert_close(sampled, trained, rtol=0, atol=0.51 / 255)
+
+
+def test_a_base_with_a_feature_extractor_of_old_loads(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    """As Stable Diffusion's own folders have one, whose class transformers has no longer."""
+    base = tmp_path / "base"
+    shutil.copytree(bases["sd"], base)
+    CLIPImageProcessor().save_pretrained(base / "feature_extractor")
+    index = read_json(base / "model_index.json")
+    index["feature_extractor"] = ["transformers", "CLIPFeatureExtractor"]
+    write_json(base / "model_index.json", index)
+
+    fit_model(fit_config(base), train, tmp_path / "fit")
+
+    assert images((tmp_path / "fit", train), requests(1), scheduler="own")[0].std() > 1
 
 
 @each_format
@@ -145,27 +210,29 @@ for config, out_dir in zip(sys.argv[2::2], sys.argv[3::2]):
 """
 
 
+def kill_each(train: DetectionDataset, configs: dict[Path, FitConfig]) -> None:
+    """Kill a training in each of the folders once it has a checkpoint."""
+    arguments = [
+        text for folder, config in configs.items() for text in (config.model_dump_json(), folder)
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _KILL_EACH, train.root, *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for folder in configs:
+        assert not (folder / "generator.json").exists()
+        checkpoint = torch.load(folder / "checkpoints" / "finetune.pt", weights_only=True)
+        assert 0 < checkpoint["progress"]["step"] < STEPS, "killed in the middle of the training"
+
+
 def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(
     bases: Bases, train: DetectionDataset, tmp_path: Path
 ) -> None:
     train = load_dataset(train.root)  # as the killed processes do: boxes in JSON are rounded
     configs = {name: fit_config(base, steps=STEPS) for name, base in bases.items()}
-    arguments = [
-        text
-        for name, config in configs.items()
-        for text in (config.model_dump_json(), str(tmp_path / name))
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", _KILL_EACH, str(train.root), *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    kill_each(train, {tmp_path / name: config for name, config in configs.items()})
     for name, config in configs.items():
-        assert not (tmp_path / name / "generator.json").exists()
-        checkpoint = tmp_path / name / "checkpoints" / "finetune.pt"
-        step = torch.load(checkpoint, weights_only=True)["progress"]["step"]
-        assert 0 < step < STEPS, "killed in the middle of the training"
-
         fit_model(config, train, tmp_path / name)
         fit_model(config, train, tmp_path / f"{name}-undisturbed")
 
@@ -178,12 +245,7 @@ def test_adapters_resume_too(train: DetectionDataset, bases: Bases, tmp_path: Pa
     """With gradient accumulation, from a checkpoint in the middle."""
     train = load_dataset(train.root)
     config = fit_config(bases["sd"], steps=STEPS, lora_rank=2, gradient_accumulation_steps=2)
-    done = subprocess.run(
-        [sys.executable, "-c", _KILL_EACH, str(train.root), config.model_dump_json(),
-         str(tmp_path / "killed")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    kill_each(train, {tmp_path / "killed": config})
 
     fit_model(config, train, tmp_path / "killed")
     fit_model(config, train, tmp_path / "undisturbed")
@@ -207,6 +269,32 @@ def test_two_devices_train_as_one_that_accumulates(
     assert alone.keys() == together.keys()
     for key in alone:
         torch.testing.assert_close(alone[key], together[key], rtol=1e-4, atol=1e-6)
+
+
+def test_processes_end_with_a_killed_fit_and_resume(
+    bases: Bases, train: DetectionDataset, tmp_path: Path
+) -> None:
+    train = load_dataset(train.root)
+    config = fit_config(bases["sd"], steps=STEPS, num_processes=2)
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    kill_each(train, {killed: config})
+    job = str(killed / "checkpoints" / "job.json")
+    left = [process for process in psutil.process_iter() if job in _command_line(process)]
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert not alive
+
+    fit_model(config, train, killed)
+    metrics = fit_model(config, train, undisturbed)
+
+    assert same(weights(killed), weights(undisturbed))
+    assert metrics["peak_rss_mib"] > 100
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
 
 
 def test_a_failing_process_is_an_error_with_its_log(

@@ -41,9 +41,9 @@ class PipelineConfig(Section):
             back; for pretrained models, whose smallest useful size is fixed.
         grain: Whether images get the noise of real ones that an autoencoder leaves out. For a
             model that `fit` trained from scratch; a pretrained one is left as it is.
-        batch_size: Images at once. Changes speed, and images by a grey level at most; by more
-            where a GPU or a pretrained model computes in half precision. An embedded model in
-            bfloat16 on a CPU always makes 16 at once.
+        batch_size: Images at once in float32. Changes speed, and images by a grey level at most.
+            In a half precision it would change them by more: an embedded model makes 16 at once
+            there, Stable Diffusion 4, SDXL and Flux 1.
         device: `auto` takes a GPU where there is one.
         mixed_precision: Number format of the products; `auto` is bf16 where the device has
             units for it, else fp16 on a GPU and fp32 on a CPU.

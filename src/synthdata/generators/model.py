@@ -24,8 +24,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-# Images at once of an embedded model on a CPU in bfloat16: see `LayoutModel.in_batches`.
-_CPU_BATCH: Final = 16
+# Images at once of an embedded model in a half precision: see `LayoutModel.in_batches`.
+_EMBEDDED_BATCH: Final = 16
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,8 @@ class LayoutModel:
         """Yield what `run` makes of the items, in order; a batch's items are of one size.
 
         In a half precision a product's rounding depends on the shape of the batch, and 16
-        denoising steps make that visible. All batches therefore have one shape there, the last
-        one filled up with copies, and that of an embedded model on a CPU is fixed, so that no
-        setting changes an image. Others may be large, so `batch_size` is theirs to set.
+        denoising steps make that visible. All batches therefore have one shape there, which the
+        kind of model decides and no setting; the last one is filled up with copies.
         """
         made: dict[int, Result] = {}
         order = sorted(range(len(items)), key=lambda i: size_of(items[i]))
@@ -115,13 +114,9 @@ def load_model(
         )
     grain = card.grain if config.grain else None
     batch_size = config.batch_size
-    if (
-        card.kind == "embedded"
-        and hardware.device.type == "cpu"
-        and hardware.dtype != torch.float32
-        and batch_size != _CPU_BATCH
-    ):
-        batch_size = _CPU_BATCH
+    if hardware.dtype != torch.float32:
+        batch_size = _EMBEDDED_BATCH if card.kind == "embedded" else family.half_batch
+    if batch_size != config.batch_size:
         logger.info(
             "%d images at once instead of batch_size %d, which would change them in %s",
             batch_size, config.batch_size, hardware.dtype,

@@ -26,6 +26,7 @@ from synthdata.training.hardware import (
     choose_hardware,
     free_memory,
     peak_memory,
+    reset_peak_memory,
     with_formats,
 )
 from synthdata.training.lora import add_adapters, save_adapters
@@ -67,7 +68,8 @@ def finetune(
         TrainingError: If the loss isn't finite, or a process fails.
     """
     training = _training(model)
-    hardware = choose_hardware(section.device)
+    reset_peak_memory()
+    hardware = _hardware(section, training)
     _check_devices(training, hardware)
     examples = out_dir / _CHECKPOINTS / _EXAMPLES
     if not examples.is_file():
@@ -82,7 +84,11 @@ def finetune(
         run_processes(_WORKER, job, count=training.num_processes)
     result = json.loads((out_dir / _CHECKPOINTS / _RESULT).read_text(encoding="utf-8"))
     losses = [(step, loss) for step, loss in result["record"]["losses"]]
-    return result["metrics"], PhaseRecord(losses, result["record"]["elapsed_s"])
+    # The encoders were in this process, which may be none of those that trained.
+    memory = {
+        name: max(value, result["metrics"].get(name, 0.0)) for name, value in peak_memory().items()
+    }
+    return result["metrics"] | memory, PhaseRecord(losses, result["record"]["elapsed_s"])
 
 
 def train(
@@ -90,11 +96,7 @@ def train(
 ) -> None:
     """Train on the encoded crops in `out_dir`; each of the processes calls this."""
     training = _training(model)
-    hardware = with_formats(
-        choose_hardware(section.device),
-        training.mixed_precision,
-        channels_last=training.channels_last,
-    )
+    hardware = _hardware(section, training)
     family = load_family(model.model, model.revision)
     checkpoints = out_dir / _CHECKPOINTS
     examples = Examples.load(checkpoints / _EXAMPLES)
@@ -123,9 +125,10 @@ def train(
 
     record = run_phase(trained, settings, loss_of, processes=processes)
     processes.check_equal(trained)
+    memory = {name: max(processes.gather([value])) for name, value in peak_memory().items()}
     if processes.is_first:
         _save(family, trainee, training, out_dir)
-        metrics = _metrics(training, record, processes, hardware)
+        metrics = _metrics(training, record, processes) | memory | hardware.describe()
         metrics["parameters"] = {"trained": sum(p.numel() for p in trained)}
         write_json(checkpoints / _RESULT, {"metrics": metrics, "record": asdict(record)})
 
@@ -136,8 +139,15 @@ def _training(model: PretrainedModel) -> FineTuneConfig:
     return model.training
 
 
+def _hardware(section: FitConfig, training: FineTuneConfig) -> Hardware:
+    return with_formats(
+        choose_hardware(section.device),
+        training.mixed_precision,
+        channels_last=training.channels_last,
+    )
+
+
 def _check_devices(training: FineTuneConfig, hardware: Hardware) -> None:
-    with_formats(hardware, training.mixed_precision, channels_last=training.channels_last)
     devices = torch.cuda.device_count()
     if hardware.device.type == "cuda" and training.num_processes > devices:
         raise ConfigError(
@@ -181,9 +191,7 @@ def _save(family: Family, trainee: Trainee, training: FineTuneConfig, out_dir: P
             save_adapters(family, trainee.denoiser, temporary)
 
 
-def _metrics(
-    training: FineTuneConfig, record: PhaseRecord, processes: Processes, hardware: Hardware
-) -> dict[str, Any]:
+def _metrics(training: FineTuneConfig, record: PhaseRecord, processes: Processes) -> dict[str, Any]:
     step, loss = record.losses[-1]
     crops = step * training.batch_size * training.gradient_accumulation_steps * processes.count
     phase = {
@@ -196,6 +204,4 @@ def _metrics(
         "crops": training.crops.num_crops,
         "num_processes": processes.count,
         "phases": {_PHASE: phase},
-        **peak_memory(),
-        **hardware.describe(),
     }

@@ -139,7 +139,8 @@ def _model_classes(index: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, stated in index.items():
         if isinstance(stated, list | tuple) and stated[0] in ("diffusers", "transformers"):
-            kind = getattr(import_module(stated[0]), stated[1])
+            # Old pipelines name feature extractors that transformers has no longer.
+            kind = getattr(import_module(stated[0]), stated[1], object)
             if issubclass(kind, diffusers.ModelMixin | transformers.PreTrainedModel):
                 found[name] = kind
     return found

@@ -7,7 +7,6 @@ eval/<split>/ images/ labels/ annotations.json manifest.parquet
 """
 
 import logging
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +57,6 @@ def write_versions(
     Raises:
         VersioningError: If an arm has no images, or two images of one arm share an id.
     """
-    _remove_leftovers(out_dir)
     evaluation = {name: _write_split(prepared, name, out_dir) for name in _EVALUATION_SPLITS}
     cards = {}
     for name in section.arms:
@@ -128,9 +126,3 @@ def _data_yaml(class_names: tuple[str, ...]) -> str:
     values |= {name: f"../../{EVAL}/{name}/images" for name in _EVALUATION_SPLITS}
     values["names"] = dict(enumerate(class_names))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _remove_leftovers(out_dir: Path) -> None:
-    """Remove what a killed run left of `replacing_dir`."""
-    for path in [*out_dir.glob(f"{ARMS}/.tmp-*"), *out_dir.glob(f"{EVAL}/.tmp-*")]:
-        shutil.rmtree(path)

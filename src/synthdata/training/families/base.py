@@ -40,6 +40,7 @@ class Family(Protocol):
         any_sampler: Whether samplers other than the pipeline's own suit it.
         lora_targets: Layers of the denoiser that get adapters.
         options: Arguments of the pipeline's `from_pretrained`.
+        half_batch: Images sampled at once in a half precision.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Family(Protocol):
     any_sampler: bool
     lora_targets: Sequence[str]
     options: Mapping[str, Any]
+    half_batch: int
 
     def new_controlnet(self, denoiser: Any) -> Any:  # noqa: ANN401
         """Return an untrained ControlNet that starts from the denoiser's weights."""

@@ -33,6 +33,7 @@ class Flux:
         "to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out",
     )  # fmt: skip
     options: Mapping[str, Any] = {}
+    half_batch: int = 1
 
     def new_controlnet(self, denoiser: Any) -> Any:  # noqa: ANN401
         """Return a ControlNet with the transformer's first blocks."""

@@ -25,6 +25,7 @@ class StableDiffusion:
     lora_targets: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")
     # The checker would blacken images, often of tissue, that it takes for something else.
     options: Mapping[str, Any] = {"safety_checker": None, "requires_safety_checker": False}
+    half_batch: int = 4
 
     def new_controlnet(self, denoiser: Any) -> Any:  # noqa: ANN401
         """Return a ControlNet with the UNet's encoder."""

@@ -17,6 +17,7 @@ class StableDiffusionXL(StableDiffusion):
     pipeline: Any = diffusers.StableDiffusionXLControlNetPipeline
     # Or images would depend on whether the watermark's package is installed.
     options: Mapping[str, Any] = {"add_watermarker": False}
+    half_batch: int = 1
 
     def encode_prompts(self, pipeline: Any, prompts: list[str]) -> dict[str, torch.Tensor]:  # noqa: ANN401
         """Return `embeds` `(N, L, D)` and `pooled_embeds` `(N, E)`; zeros stand for no prompt.
