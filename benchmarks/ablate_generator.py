@@ -8,9 +8,10 @@
 
 Each variant is fitted on each few-shot draw (development draws are 100 and up) and scored on the
 layouts of val. A row is appended as soon as it is measured; rows that the file has are skipped,
-so that a killed call goes on. All variants share one judge and, of each draw, what real images
-teach; those that differ in sampling only share their fit. Some variants no config has, since nobody
-should want them:
+so that a killed call goes on. `settings` is the digest of all that a row depends on, whatever the
+config says later. All variants share one judge and, of each draw, what real images teach; those
+that differ in sampling only share their fit. Some variants no config has, since nobody should want
+them:
 
 - `without=whitening`: the latents stay as the autoencoder makes them, but for one scale.
 - `without=woken-control`: the ControlNet's zero convolutions start at zero.
@@ -22,8 +23,8 @@ should want them:
 import argparse
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,7 @@ from synthdata.conditioning import control_map
 from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
 from synthdata.config.fit import AutoencoderConfig
+from synthdata.detectors.base import JOB
 from synthdata.features.efficientnet import EfficientNetLite0
 from synthdata.files import read_json, replacing_dir, sha256_json
 from synthdata.manifest import load_dataset
@@ -149,28 +151,45 @@ def measure(
     pool = (
         load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
     )
-    # What an earlier call left may be of other weights.
-    shutil.rmtree(scores, ignore_errors=True)
-    # Trainings on real images are the same for all variants.
     draw = sha256_json([config.prepare.model_dump(mode="json"), config.seeds])[:12]
     trained = {"judge": work_dir / "judge", "alone/real": work_dir / f"alone-real-{draw}"}
+    with _sharing(trained, scores):
+        # Seed 0 for every draw: one judge, and the same noise for the same layout.
+        scored = score_generator(
+            config.score.model_copy(update={"seed": 0}),
+            generator=config.generate.generators[config.score.pool],
+            prepared=prepared,
+            pool=pool.where(generator=config.score.pool),
+            model_dir=folders["fit"],
+            out_dir=scores,
+        )
+    return _row(scored, read_json(folders["fit"] / METRICS))
+
+
+@contextmanager
+def _sharing(trained: Mapping[str, Path], scores: Path) -> Iterator[None]:
+    """Share trainings on real images, which are the same for all variants, and no more.
+
+    Args:
+        trained: Where each is kept, by its place in `scores`.
+        scores: Left by an earlier call it may be of other weights, but for its trainings.
+    """
+    for path in scores.glob("*"):
+        if path.name not in {Path(part).parts[0] for part in trained}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     for part, kept in trained.items():
-        if kept.is_dir():
+        if kept.is_dir() and not (scores / part).is_dir():
             shutil.copytree(kept, scores / part)
-    # Seed 0 for every draw: one judge, and the same noise for the same layout.
-    scored = score_generator(
-        config.score.model_copy(update={"seed": 0}),
-        generator=config.generate.generators[config.score.pool],
-        prepared=prepared,
-        pool=pool.where(generator=config.score.pool),
-        model_dir=folders["fit"],
-        out_dir=scores,
-    )
+    yield
     for part, kept in trained.items():
-        if (scores / part).is_dir() and not kept.is_dir():
+        if (scores / part).is_dir() and _key(kept) != _key(scores / part):
             with replacing_dir(kept) as temporary:
                 shutil.copytree(scores / part, temporary, dirs_exist_ok=True)
-    return _row(scored, read_json(folders["fit"] / METRICS))
+
+
+def _key(training: Path) -> str:
+    job = training / JOB
+    return str(read_json(job)["key"]) if job.is_file() else ""
 
 
 def _row(scored: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +202,7 @@ def _row(scored: dict[str, Any], fitted: dict[str, Any]) -> dict[str, Any]:
         "novelty": scored["novelty"]["ratio"],
         "alone": scored["alone"]["ratio"] if scored["alone"] else None,
         "autoencoder_psnr_db": fitted["autoencoder_psnr_db"],
-        "fit_s": fitted["elapsed_s"],
+        "fit_s": sum(phase["elapsed_s"] for phase in fitted["phases"].values()),
         "images_per_s": pool["images_per_s"],
         "dtype": fitted["dtype"],
         "torch": torch.__version__,
@@ -205,21 +224,27 @@ def main() -> None:
             _measure_once(arguments, name, draw, overrides)
 
 
+def _settings(config: ExperimentConfig, switches: Sequence[str]) -> str:
+    sections = (config.prepare, config.fit, config.layout, config.generate, config.score)
+    dumped = [section.model_dump(mode="json") for section in sections]
+    return sha256_json([*dumped, *config.seeds, *switches])[:12]
+
+
 def _measure_once(
     arguments: argparse.Namespace, variant: str, draw: int, overrides: Sequence[str]
 ) -> None:
     key = {"config": Path(arguments.config).stem, "variant": variant, "draw": draw}
     path: Path = arguments.csv
     known = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=list(key))
-    same = known[(known[list(key)] == pd.Series(key)).all(axis=1)]
-    stated = " ".join(overrides)
-    if len(same) and (same["overrides"].fillna("") == stated).all():
-        return
-    if len(same):
-        raise SystemExit(f"{path} has a row {key} of other overrides; name the variant otherwise")
     switches = [item for item in overrides if item in _SWITCHES]
     values = [item for item in overrides if item not in _SWITCHES]
     config = load_config(arguments.config, [*values, f"seeds=[{draw}]"])
+    settings = _settings(config, switches)
+    same = known[(known[list(key)] == pd.Series(key)).all(axis=1)]
+    if len(same) and (same["settings"] == settings).all():
+        return
+    if len(same):
+        raise SystemExit(f"{path} has a row {key} of other settings; name the variant otherwise")
     work_dir = arguments.work_dir.absolute()
     with ExitStack() as stack:
         for name in switches:
@@ -231,7 +256,7 @@ def _measure_once(
             work_dir=work_dir,
             scores=work_dir / "scores" / f"{variant}-{draw}",
         )
-    row = key | row | {"overrides": stated}
+    row = key | row | {"settings": settings, "overrides": " ".join(overrides)}
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame([row]).round(4).to_csv(path, mode="a", header=not path.is_file(), index=False)
     logger.info("%s, draw %d: layout score %s", variant, draw, row["layout_score"])

@@ -21,11 +21,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-_blocked = {"on": False}
+_blocked: dict[str, list[str] | None] = {"attempts": None}
 
 
-def _refuse_sockets(event: str, _: tuple[Any, ...]) -> None:
-    if _blocked["on"] and event in ("socket.connect", "socket.getaddrinfo"):
+def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    attempts = _blocked["attempts"]
+    if attempts is not None and event in ("socket.connect", "socket.getaddrinfo"):
+        attempts.append(f"{event} {arguments[1:]}")
         raise OSError(f"{event} in a test that must not need a network")
 
 
@@ -33,10 +35,15 @@ sys.addaudithook(_refuse_sockets)
 
 
 @pytest.fixture
-def no_sockets() -> Iterator[None]:
-    _blocked["on"] = True
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuse connections, and fail even where a library goes on without one."""
+    # As for a user: else the hub's client would refuse before it came to a socket.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    attempts: list[str] = []
+    _blocked["attempts"] = attempts
     yield
-    _blocked["on"] = False
+    _blocked["attempts"] = None
+    assert attempts == []
 
 
 @pytest.fixture(scope="session")
