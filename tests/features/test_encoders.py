@@ -182,7 +182,9 @@ def test_code_in_inception_weights_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_model_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Else the hub's client would try for half a minute.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match="dinov2 'nowhere/nothing' can't be loaded"):
         build_encoder(Dinov2EncoderConfig(kind="dinov2", model="nowhere/nothing"))
     with pytest.raises(ConfigError, match="inception: .* can't be loaded"):
