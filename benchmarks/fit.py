@@ -77,23 +77,21 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.repetition
 
-    section = FitConfig.model_validate(read_section(folder / "fit"))
+    plain = Trial(folder, _PLAIN)
+    section, model = plain.section, plain.model
+    batch_size = model.denoiser.batch_size
+    train = load_dataset(folder / "prepare").split("train")
+    crops = make_crops(train, model.crops.model_copy(update={"num_crops": batch_size}), seed=0)
+    plain_s = seconds(lambda: plain.step(plain.encode(crops)), repeats=arguments.repeats)
+    # Not before: from now on torch flushes denormal numbers to zero.
     hardware = with_formats(
-        choose_hardware(section.device),
-        section.model.mixed_precision,
-        channels_last=section.model.channels_last,
+        choose_hardware(section.device), model.mixed_precision, channels_last=model.channels_last
     )
     ours = Trial(folder, hardware)
-    plain = Trial(folder, _PLAIN)
-    batch_size = ours.model.denoiser.batch_size
-    config = ours.model.crops.model_copy(update={"num_crops": batch_size})
-    train = load_dataset(folder / "prepare").split("train")
-    crops = make_crops(train, config, seed=0)
     data = ours.encode(crops)
     with FlopCounterMode(display=False) as counter:
         ours.step(data)
     flops = counter.get_total_flops()
-    plain_s = seconds(lambda: plain.step(plain.encode(crops)), repeats=arguments.repeats)
     ours_s = seconds(lambda: ours.step(data), repeats=arguments.repeats)
     peak = matmul_rates()
     result = {
