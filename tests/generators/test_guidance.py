@@ -20,14 +20,9 @@ from synthdata.generators.guidance import limit_guidance, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.training.fit import fit_model
 from training.tiny import tiny_config, train_split
-from training.tiny_bases import BASES, save_base, tuned
+from training.tiny_bases import BASES, pytestmark, save_base, tuned
 
-pytestmark = [
-    # diffusers hands numpy a tensor whose `__array__` is older than numpy 2.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers"),
-    # Under autocast to bfloat16 Flux's norms keep float32 weights; torch tells that it is slower.
-    pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning"),
-]
+__all__ = ["pytestmark"]
 
 
 def fit_base(name: str, folder: Path) -> Fitted:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from generators.test_controlnet import Fitted, images, requests
-from generators.test_guidance import fit_base, pytestmark
+from generators.test_guidance import fit_base
 from generators.test_repaint import KINDS, MARGINS, difference, expected_opacity, paint, source_of
 from generators.test_repaint import requests as small_objects
 from synthdata.generators.real_images import read_pixels
-from training.tiny_bases import BASES
+from training.tiny_bases import BASES, pytestmark
 
 __all__ = ["pytestmark"]
 

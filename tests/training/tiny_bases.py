@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -16,6 +17,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import load_file
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -26,7 +28,18 @@ from transformers import (
 )
 
 from builders import CLASS_NAMES
+from synthdata.config.fit import FitConfig
 from synthdata.training.text import build_tokenizer
+from training.tiny import tiny_config
+
+Bases = dict[str, Path]
+
+pytestmark = [
+    # diffusers hands numpy a tensor whose `__array__` is older than numpy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning:diffusers"),
+    # Under autocast to bfloat16 Flux's norms keep float32 weights; torch tells that it is slower.
+    pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning"),
+]
 
 WIDTH = 16
 
@@ -142,3 +155,20 @@ def tuned(base: Path, **training: Any) -> dict[str, Any]:
             "mixed_precision": "no",
         } | training,
     }  # fmt: skip
+
+
+each_format = pytest.mark.parametrize("name", list(BASES))
+
+
+def fit_config(base: Path, **training: Any) -> FitConfig:
+    return tiny_config(model=tuned(base, **training))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    found = sorted(folder.rglob("*.safetensors"))
+    assert found, folder
+    return {f"{path.parent.name}/{k}": v for path in found for k, v in load_file(path).items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
