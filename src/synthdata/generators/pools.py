@@ -1,11 +1,11 @@
 """Stage `generate`: one image a layout with each generator, shard by shard.
 
 A shard's record is written after its images, so that a shard with a record is whole; a
-killed run redoes at most the shard in flight, and its pixels equal an undisturbed run's.
+killed run redoes at most the shards in flight, and its pixels equal an undisturbed run's.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from synthdata.files import read_json, replacing, sha256_file, sha256_json, writ
 from synthdata.generators import build_generator
 from synthdata.generators.base import ImageGenerator
 from synthdata.generators.model import sampling_hardware
+from synthdata.generators.streams import count_streams, map_streams
 from synthdata.manifest import save_dataset
 from synthdata.samples import (
     Annotations,
@@ -132,9 +133,10 @@ def _make_pool(
     reset_peak_memory()
     todo = [shard for shard in shards if not shard.record.is_file()]
     if todo:
-        generator = build_generator(config, model_dir=model_dir, dataset=train)
-        for shard in tqdm(todo, desc=f"generate: {shards[0].pool}", unit="shard", disable=None):
-            _make_shard(generator, config, shard, out_dir)
+        made = _make_shards(config, todo, model_dir=model_dir, train=train, out_dir=out_dir)
+        desc = f"generate: {shards[0].pool}"
+        for _ in tqdm(made, desc=desc, unit="shard", total=len(todo), disable=None):
+            pass
     records = [read_json(shard.record) for shard in shards]
     elapsed_s = sum(record["elapsed_s"] for record in records)
     samples = [_sample_from_json(row) for record in records for row in record["samples"]]
@@ -146,16 +148,47 @@ def _make_pool(
     }
 
 
+def _make_shards(
+    config: GeneratorConfig,
+    shards: Sequence[_Shard],
+    *,
+    model_dir: Path,
+    train: DetectionDataset,
+    out_dir: Path,
+) -> Iterator[Path]:
+    """Make shards, side by side where they can be, and yield their records in order."""
+    streams = count_streams(config, model_dir)
+    generators = [
+        build_generator(config, model_dir=model_dir, dataset=train)
+        for _ in range(min(streams or 1, len(shards)))
+    ]
+
+    def make(generator: ImageGenerator, shard: _Shard) -> Path:
+        return _make_shard(generator, config, shard, out_dir, share=1 / len(generators))
+
+    if streams is None:
+        yield from (make(generators[0], shard) for shard in shards)
+    else:
+        yield from map_streams(make, generators, shards)
+
+
 def _make_shard(
-    generator: ImageGenerator, config: GeneratorConfig, shard: _Shard, out_dir: Path
-) -> None:
+    generator: ImageGenerator,
+    config: GeneratorConfig,
+    shard: _Shard,
+    out_dir: Path,
+    *,
+    share: float,
+) -> Path:
+    """Make a shard's images, then its record, and return that; `share` of the time is its own."""
     start = time.perf_counter()
     digest = sha256_json(config.model_dump(mode="json"))
     rows = [
         _write(made, shard.pool, digest, out_dir) for made in generator.generate(shard.requests)
     ]
-    elapsed_s = time.perf_counter() - start
+    elapsed_s = (time.perf_counter() - start) * share
     write_json(shard.record, {"elapsed_s": elapsed_s, "samples": rows})
+    return shard.record
 
 
 def _write(made: GeneratedSample, pool: str, config_sha256: str, out_dir: Path) -> dict[str, Any]:
