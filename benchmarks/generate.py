@@ -1,21 +1,22 @@
 """Sampling speed: synthdata's generator against the plain diffusers call, in the same run.
 
-    python benchmarks/generate.py runs/bccd-24/seed-0 --num-images 16
+    python benchmarks/generate.py runs/bccd-24/seed-0
 
 Both use the same weights, layouts, seeds, steps and guidance scale. The plain call is
 `StableDiffusionControlNetPipeline` as it is loaded: float32, one image at a time, guided in every
-step. It is measured first, since synthdata has torch flush denormal numbers to zero from then on,
-in the whole process, which is part of its speed. synthdata's is stage `generate`, files included,
-as configured and, where only some steps are guided, guided throughout too. FLOP/s are those of the
-matrix products and convolutions that each makes, over the matmul rate that this machine reaches in
-this run.
+step. synthdata's is stage `generate`, files included, as configured and, where only some steps are
+guided, guided throughout too. Loading isn't counted. Each is measured in processes of its own, by
+turns, warmed up: their speed varies from one process to the next, and synthdata has torch flush
+denormal numbers to zero, which would make the plain call faster too. Rates are medians over the
+processes; the lowest and highest ratio are of one turn. FLOP/s are those of the matrix products
+and convolutions that each makes, over the matmul rate that this machine reaches in this run.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 import pandas as pd
@@ -26,15 +27,121 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from synthdata.conditioning import control_map, prompt_for
 from synthdata.config.generate import ControlNetConfig, GenerateConfig
-from synthdata.generators import ImageGenerator, build_generator
+from synthdata.generators import build_generator
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset, load_layouts
 from synthdata.runfolder import read_section
 from synthdata.samples import GenerationRequest
 from synthdata.training.card import read_card
 
-# Images of the plain call, which makes them one at a time anyway.
+_NUM_IMAGES = 64
+# Images of the plain call, which makes them one at a time anyway; and those that are counted.
 _NUM_PLAIN = 16
+_PLAIN = "plain diffusers"
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """The folder `runs/<name>/seed-<s>` and the pool to make again."""
+
+    folder: Path
+    pool: str
+
+    @property
+    def section(self) -> GenerateConfig:
+        """Settings of stage `generate`."""
+        return GenerateConfig.model_validate(read_section(self.folder / "generate"))
+
+    @property
+    def settings(self) -> ControlNetConfig:
+        """Settings of the pool."""
+        settings = self.section.generators[self.pool]
+        if not isinstance(settings, ControlNetConfig):
+            raise SystemExit(f"pool {self.pool} is of kind {settings.kind}; name a controlnet's")
+        return settings
+
+    def ways(self) -> dict[str, ControlNetConfig | None]:
+        """Return synthdata's settings by the name of a way; None for the plain call."""
+        throughout = self.settings.model_copy(update={"guidance_start": 0.0, "guidance_end": 1.0})
+        ways = {_PLAIN: None, "synthdata, as configured": self.settings}
+        if throughout != self.settings:
+            ways["synthdata, guided in every step"] = throughout
+        return ways
+
+    def requests(self) -> list[GenerationRequest]:
+        """Return what the plain call makes."""
+        card, layouts = read_card(self.folder / "fit"), load_layouts(self.folder / "layout")
+        return [
+            GenerationRequest(
+                f"image-{i}", layout, prompt_for(layout, card.class_names, card.prompt_template), i
+            )
+            for i, layout in enumerate(layouts[:_NUM_PLAIN])
+        ]
+
+
+class PlainCall:
+    """diffusers' own pipeline, as it is loaded."""
+
+    def __init__(self, repetition: Repetition) -> None:
+        card = read_card(repetition.folder / "fit")
+        self._num_classes = len(card.class_names)
+        self._settings, self._requests = repetition.settings, repetition.requests()
+        self._pipeline = StableDiffusionControlNetPipeline.from_pretrained(
+            repetition.folder / "fit" / card.pipeline, local_files_only=True, use_safetensors=True
+        )
+        self._pipeline.set_progress_bar_config(disable=True)
+
+    def __call__(self) -> None:
+        """Make the images one by one."""
+        for request in self._requests:
+            layout = request.layout
+            self._pipeline(
+                prompt=request.prompt,
+                image=torch.from_numpy(control_map(layout, self._num_classes))[None],
+                width=layout.width,
+                height=layout.height,
+                num_inference_steps=self._settings.num_inference_steps,
+                guidance_scale=self._settings.guidance_scale,
+                generator=torch.Generator("cpu").manual_seed(request.seed),
+            )
+
+
+def measure(repetition: Repetition, way: str) -> float:
+    """Return the images a second of a way in this process."""
+    settings = repetition.ways()[way]
+    if settings is None:
+        return _NUM_PLAIN / seconds(PlainCall(repetition), repeats=1)
+    rates = [run_stage(repetition, settings) for _ in range(2)]
+    return rates[-1]  # the first one warms up
+
+
+def run_stage(repetition: Repetition, settings: ControlNetConfig) -> float:
+    """Return the images a second of stage `generate`."""
+    folder = repetition.folder
+    with TemporaryDirectory() as scratch:
+        metrics = generate_pools(
+            repetition.section.model_copy(update={"generators": {repetition.pool: settings}}),
+            model_dir=folder / "fit",
+            train=load_dataset(folder / "prepare").split("train"),
+            layouts=load_layouts(folder / "layout")[:_NUM_IMAGES],
+            out_dir=Path(scratch),
+        )
+    return float(metrics["pools"][repetition.pool]["images_per_s"])
+
+
+def count_flops(repetition: Repetition, way: str) -> float:
+    """Return the operations an image of a way."""
+    settings = repetition.ways()[way]
+    with FlopCounterMode(display=False) as counter:
+        if settings is None:
+            PlainCall(repetition)()
+        else:
+            train = load_dataset(repetition.folder / "prepare").split("train")
+            generator = build_generator(
+                settings, model_dir=repetition.folder / "fit", dataset=train
+            )
+            list(generator.generate(repetition.requests()))
+    return counter.get_total_flops() / _NUM_PLAIN
 
 
 def main() -> None:
@@ -42,92 +149,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("repetition", type=Path, help="runs/<name>/seed-<s>, stage generate done")
     parser.add_argument("--pool", default="synthetic")
-    parser.add_argument("--num-images", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=5, help="of each way")
     arguments = parser.parse_args()
-    folder: Path = arguments.repetition
+    repetition = Repetition(arguments.repetition, arguments.pool)
+    ways = list(repetition.ways())
 
-    config = GenerateConfig.model_validate(read_section(folder / "generate"))
-    settings, card = config.generators[arguments.pool], read_card(folder / "fit")
-    if not isinstance(settings, ControlNetConfig):
-        raise SystemExit(f"pool {arguments.pool} is of kind {settings.kind}; name a controlnet's")
-    train = load_dataset(folder / "prepare").split("train")
-    names, layouts = train.class_names, load_layouts(folder / "layout")[: arguments.num_images]
-    requests = [
-        GenerationRequest(f"image-{i}", layout, prompt_for(layout, names, card.prompt_template), i)
-        for i, layout in enumerate(layouts)
-    ]
-    plain = StableDiffusionControlNetPipeline.from_pretrained(
-        folder / "fit" / card.pipeline, local_files_only=True, use_safetensors=True
-    )
-    plain.set_progress_bar_config(disable=True)
-
-    few = requests[:_NUM_PLAIN]
-
-    def call_plain() -> None:
-        for request in few:
-            layout = request.layout
-            plain(
-                prompt=request.prompt,
-                image=torch.from_numpy(control_map(layout, len(names)))[None],
-                width=layout.width,
-                height=layout.height,
-                num_inference_steps=settings.num_inference_steps,
-                guidance_scale=settings.guidance_scale,
-                generator=torch.Generator("cpu").manual_seed(request.seed),
-            )
-
-    variants = {"as configured": settings}
-    throughout = settings.model_copy(update={"guidance_start": 0.0, "guidance_end": 1.0})
-    if throughout != settings:
-        variants["guided in every step"] = throughout
-
-    def call_stage(variant: ControlNetConfig) -> float:
-        section = config.model_copy(update={"generators": {arguments.pool: variant}})
-        with TemporaryDirectory() as scratch:
-            made = generate_pools(
-                section, model_dir=folder / "fit", train=train, layouts=layouts,
-                out_dir=Path(scratch),
-            )  # fmt: skip
-        return float(made["pools"][arguments.pool]["images_per_s"])
-
-    rows = {
-        "plain diffusers": (
-            count_flops(call_plain) / len(few),
-            len(few) / seconds(call_plain, repeats=arguments.repeats),
+    peaks = matmul_rates()
+    fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
+    with fresh:
+        turns = pd.DataFrame(
+            {way: fresh.submit(measure, repetition, way).result() for way in ways}
+            for _ in range(arguments.processes)
         )
-    }
-    for name, variant in variants.items():
-        generator = build_generator(variant, model_dir=folder / "fit", dataset=train)
-        rates = [call_stage(variant) for _ in range(arguments.repeats)]
-        rows[f"synthdata, {name}"] = (
-            count_flops(partial(sample, generator, requests)) / len(requests),
-            median(rates),
-        )
-    table = pd.DataFrame.from_dict(
-        rows, orient="index", columns=["gflop_per_image", "images_per_s"]
+    ratios = turns.div(turns[_PLAIN], axis="index")
+    table = pd.DataFrame(
+        {
+            "images_per_s": turns.median(),
+            "gflop_per_image": [count_flops(repetition, way) / 1e9 for way in ways],
+            "ratio": turns.median() / turns[_PLAIN].median(),
+            "lowest": ratios.min(),
+            "highest": ratios.max(),
+        }
     )
-    table["gflop_per_image"] /= 1e9
-    table["gflops"] = table["images_per_s"] * table["gflop_per_image"]
-    table["ratio"] = table["images_per_s"] / table["images_per_s"].iloc[0]
-    for dtype, peak in matmul_rates().items():
-        print(f"matmul, {dtype}: {peak / 1e9:.0f} GFLOP/s")
+    table.insert(2, "gflops", table["images_per_s"] * table["gflop_per_image"])
+    for dtype, peak in peaks.items():
         table[f"of {dtype} matmul"] = table["gflops"] * 1e9 / peak
+        print(f"matmul, {dtype}: {peak / 1e9:.0f} GFLOP/s")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     print(table.round(3).to_markdown())
-
-
-def sample(generator: ImageGenerator, requests: Sequence[GenerationRequest]) -> None:
-    """Make the requests' images and forget them."""
-    for _ in generator.generate(requests):
-        pass
-
-
-def count_flops(work: Callable[[], object]) -> int:
-    """Return the operations of work in this thread."""
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return int(counter.get_total_flops())
 
 
 if __name__ == "__main__":

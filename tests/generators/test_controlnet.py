@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from synthdata.config.fit import AutoencoderConfig, DenoiserConfig, FitConfig
 from synthdata.config.generate import ControlNetConfig
 from synthdata.errors import GenerationError
-from synthdata.generators import build_generator
+from synthdata.generators import build_generator, pipelines
 from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout, UInt8Array
@@ -266,8 +266,18 @@ def test_a_picture_is_embedded_once_for_each_side_of_an_interval(fitted: Fitted)
     assert len(calls) == 3, "alone, with its twin, alone"
 
 
-def test_the_cpu_keeps_weights_in_float32(fitted: Fitted) -> None:
-    config = ControlNetConfig(kind="controlnet", device="cpu")
-    generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
+def test_weights_held_in_bf16_make_the_images_that_weights_cast_in_every_call_make(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made() -> tuple[torch.dtype, list[bytes]]:
+        config = ControlNetConfig(
+            kind="controlnet", device="cpu", mixed_precision="bf16", num_inference_steps=2
+        )
+        generator = ControlNetGenerator(config, fitted[0], class_names=NAMES)
+        dtype = generator._model.pipeline.unet.conv_in.weight.dtype
+        return dtype, [sample.image.tobytes() for sample in generator.generate(requests(2))]
 
-    assert generator._model.pipeline.unet.dtype == torch.float32
+    dtype, held = made()
+    assert dtype == torch.bfloat16
+    monkeypatch.setattr(pipelines, "_cast_once", lambda *_, **__: None)
+    assert made() == (torch.float32, held)

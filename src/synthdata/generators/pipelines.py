@@ -88,8 +88,17 @@ def load_generator(
         # Else samplers would round their latents to what the last product gives.
         denoisers[0].forward = convert_outputs_to_fp32(denoisers[0].forward)
         *_, last = pipeline.vae.decoder.modules()
+        for part in (*denoisers, pipeline.vae.decoder):
+            _cast_once(part, hardware.dtype, besides=last)
         _in_float32(last)
     return pipeline.to(hardware.device), family
+
+
+def _cast_once(module: Any, dtype: torch.dtype, *, besides: Any) -> None:  # noqa: ANN401
+    """Hold the weights of products as autocast would cast them in every call."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.Conv2d | torch.nn.Linear) and part is not besides:
+            part.to(dtype)
 
 
 def _in_float32(module: Any) -> None:  # noqa: ANN401

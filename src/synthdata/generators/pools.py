@@ -196,7 +196,8 @@ def _write(made: GeneratedSample, pool: str, config_sha256: str, out_dir: Path) 
     request = made.request
     path = Path("images") / f"{request.sample_id}.png"
     with replacing(out_dir / path) as temporary:
-        Image.fromarray(made.image).save(temporary)
+        # A stronger compression takes 4 times as long, for files an eighth smaller.
+        Image.fromarray(made.image).save(temporary, compress_level=1)
     return {
         "sample_id": request.sample_id,
         "path": path.as_posix(),
