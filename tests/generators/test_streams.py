@@ -7,6 +7,7 @@ import torch
 
 from generators.test_controlnet import Fitted
 from generators.test_pools import bytes_of, make, section
+from synthdata.files import read_json
 from synthdata.generators.streams import map_streams
 
 
@@ -45,11 +46,18 @@ def test_an_error_ends_the_streams_and_gives_the_threads_back() -> None:
 def test_images_do_not_depend_on_the_number_of_cores(fitted: Fitted, tmp_path: Path) -> None:
     config = section(shard_size=2, num_inference_steps=4)
     before = torch.get_num_threads()
+    elapsed_s, summed_s = {}, {}
     try:
         for cores in (1, 3):
             torch.set_num_threads(cores)
-            make(fitted, config, 7, tmp_path / str(cores))
+            metrics = make(fitted, config, 7, tmp_path / str(cores))
             assert torch.get_num_threads() == cores
+            records = (tmp_path / str(cores) / "shards").glob("synthetic-*.json")
+            spans = [read_json(record) for record in records]
+            elapsed_s[cores] = metrics["pools"]["synthetic"]["elapsed_s"]
+            summed_s[cores] = sum(span["ended"] - span["began"] for span in spans)
     finally:
         torch.set_num_threads(before)
     assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "3")
+    assert elapsed_s[1] == pytest.approx(summed_s[1], abs=0.01)
+    assert elapsed_s[3] < summed_s[3], "time in which several were being made counts once"

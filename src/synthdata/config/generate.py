@@ -168,7 +168,8 @@ class GenerateConfig(StageSection):
     Attributes:
         generators: Pool name to generator; `synthetic` and `copy_paste` are the pools that
             the arms of those names take.
-        shard_size: Images between two checkpoints.
+        shard_size: Images between two checkpoints; an embedded model makes as many shards at
+            once as there are CPU threads.
     """
 
     generators: dict[str, GeneratorConfig]

@@ -35,7 +35,8 @@ class ScoreConfig(StageSection):
     Attributes:
         pool: The generator that is scored; it must follow layouts.
         num_images: Layouts of val, from the first, at least two; None takes all.
-        shard_size: Images between two checkpoints.
+        shard_size: Images between two checkpoints; an embedded model makes as many shards at
+            once as there are CPU threads.
         judge: The detector that looks for what the layouts promise.
         alone: A detector trained on generated images alone, and the same one on as many real
             train images, side by side and both evaluated on val; null leaves that out.

@@ -4,8 +4,9 @@ A shard's record is written after its images, so that a shard with a record is w
 killed run redoes at most the shards in flight, and its pixels equal an undisturbed run's.
 """
 
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def _make_pool(
         for _ in tqdm(made, desc=desc, unit="shard", total=len(todo), disable=None):
             pass
     records = [read_json(shard.record) for shard in shards]
-    elapsed_s = sum(record["elapsed_s"] for record in records)
+    elapsed_s = _time_covered((record["began"], record["ended"]) for record in records)
     samples = [_sample_from_json(row) for record in records for row in record["samples"]]
     return samples, {
         "images": len(samples),
@@ -164,7 +165,7 @@ def _make_shards(
     ]
 
     def make(generator: ImageGenerator, shard: _Shard) -> Path:
-        return _make_shard(generator, config, shard, out_dir, share=1 / len(generators))
+        return _make_shard(generator, config, shard, out_dir)
 
     if streams is None:
         yield from (make(generators[0], shard) for shard in shards)
@@ -173,22 +174,26 @@ def _make_shards(
 
 
 def _make_shard(
-    generator: ImageGenerator,
-    config: GeneratorConfig,
-    shard: _Shard,
-    out_dir: Path,
-    *,
-    share: float,
+    generator: ImageGenerator, config: GeneratorConfig, shard: _Shard, out_dir: Path
 ) -> Path:
-    """Make a shard's images, then its record, and return that; `share` of the time is its own."""
-    start = time.perf_counter()
+    """Make a shard's images, then its record, and return that."""
+    began = time.time()
     digest = sha256_json(config.model_dump(mode="json"))
     rows = [
         _write(made, shard.pool, digest, out_dir) for made in generator.generate(shard.requests)
     ]
-    elapsed_s = (time.perf_counter() - start) * share
-    write_json(shard.record, {"elapsed_s": elapsed_s, "samples": rows})
+    # By the clock on the wall, since a resumed run's other shards are of another process.
+    write_json(shard.record, {"began": began, "ended": time.time(), "samples": rows})
     return shard.record
+
+
+def _time_covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the seconds in which at least one shard was being made."""
+    covered, until = 0.0, -math.inf
+    for began, ended in sorted(spans):
+        covered += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return covered
 
 
 def _write(made: GeneratedSample, pool: str, config_sha256: str, out_dir: Path) -> dict[str, Any]:
