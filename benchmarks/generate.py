@@ -155,8 +155,7 @@ def main() -> None:
     ways = list(repetition.ways())
 
     peaks = matmul_rates()
-    fresh = ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1)
-    with fresh:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         turns = pd.DataFrame(
             {way: fresh.submit(measure, repetition, way).result() for way in ways}
             for _ in range(arguments.processes)
