@@ -1,7 +1,8 @@
 """The config of an experiment: pydantic models, one a stage, and `load_config`."""
 
 from synthdata.config.base import STAGES, StageName, StageSection
-from synthdata.config.experiment import ExperimentConfig, find_config, load_config
+from synthdata.config.experiment import ExperimentConfig
+from synthdata.config.load import find_config, load_config
 
 __all__ = [
     "STAGES",
