@@ -26,7 +26,8 @@ from machine import matmul_rates, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from synthdata.conditioning import control_map, prompt_for
-from synthdata.config.generate import ControlNetConfig, GenerateConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.generators import build_generator
 from synthdata.generators.pools import generate_pools
 from synthdata.manifest import load_dataset, load_layouts

@@ -18,7 +18,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.steps import run_steps
 from synthdata.config import load_config
 from synthdata.looks import open_test_split
-from synthdata.report import print_verdict, verdict_rows
+from synthdata.report import contrast_rows, print_verdict, verdict_rows
 
 
 @flow(name="synthdata-capstone")
@@ -39,7 +39,8 @@ def capstone(
         experiment = open_test_split(experiment, Path.cwd())
     metrics = run_steps(experiment)
     report = Path.cwd() / "runs" / experiment.name / "report"
-    create_table_artifact(verdict_rows(metrics), key=f"verdict-{experiment.name}")
+    create_table_artifact(verdict_rows(metrics), key=f"arms-{experiment.name}")
+    create_table_artifact(contrast_rows(metrics), key=f"verdict-{experiment.name}")
     create_markdown_artifact(
         f"{(report / 'verdict.md').read_text(encoding='utf-8')}\n\nFull report: `{report}`",
         key=f"report-{experiment.name}",

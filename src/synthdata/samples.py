@@ -85,7 +85,7 @@ class Sample:
         layout_id: The layout that it was asked to show; where it was made from a real train
             image (img2img, inpainting), that image's id, and `+` and the layout's.
         prompt: The text that it was asked to show.
-        generator: The name of the generator's config; empty for a photograph.
+        pool: The pool of extra images that it belongs to; empty for one of the real data.
         config_sha256: Digest of the config that made it.
     """
 
@@ -100,7 +100,7 @@ class Sample:
     seed: int | None = None
     layout_id: str = ""
     prompt: str = ""
-    generator: str = ""
+    pool: str = ""
     config_sha256: str = ""
 
 

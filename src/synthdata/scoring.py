@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from synthdata.config.generate import GenerateConfig, GeneratorConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.pools import GeneratorPool
 from synthdata.config.score import ScoreConfig
 from synthdata.detections import Detections
 from synthdata.detectors.jobs import prepare_training, read_training, train_and_predict
@@ -26,7 +27,7 @@ from synthdata.errors import DatasetError
 from synthdata.features import build_encoder
 from synthdata.features.images import image_features
 from synthdata.fidelity import load_tools, measure_fidelity
-from synthdata.generators.pools import generate_pools
+from synthdata.generators.pools import PoolInputs, generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.metrics.agreement import compare_with_layout
 from synthdata.metrics.detection import evaluate_detections
@@ -44,7 +45,7 @@ logger = logging.getLogger(__name__)
 def score_generator(
     section: ScoreConfig,
     *,
-    generator: GeneratorConfig,
+    generator: GeneratorPool,
     prepared: DetectionDataset,
     pool: DetectionDataset,
     model_dir: Path,
@@ -54,7 +55,7 @@ def score_generator(
 
     Args:
         section: Which layouts, and the judge.
-        generator: The generator's settings, as stage `generate` uses them.
+        generator: The pool's settings, as stage `generate` uses them.
         prepared: The real data; train and reserve train the judge.
         pool: What the generator made in stage `generate`, for `section.alone` and the boxes.
         model_dir: The folder of stage `fit`.
@@ -82,15 +83,14 @@ def score_generator(
             f"score needs real train and val images, got {len(seen)} and {len(val)}; check prepare"
         )
     tools = section.fidelity and load_tools(section.fidelity, model_dir, val.class_names)
+    layouts = [Layout(s.sample_id, s.width, s.height, s.annotations) for s in val]
     made = generate_pools(
         GenerateConfig(
             seed=section.seed,
-            generators={section.pool: generator},
+            pools={section.pool or "": generator},
             shard_size=section.shard_size,
         ),
-        model_dir=model_dir,
-        train=seen,
-        layouts=[Layout(s.sample_id, s.width, s.height, s.annotations) for s in val],
+        PoolInputs(train=seen, layouts={generator.balance or 0.0: layouts}, model_dir=model_dir),
         out_dir=out_dir,
     )
     generated = load_dataset(out_dir)

@@ -13,6 +13,7 @@ from synthdata.config.filter import FilterConfig
 from synthdata.config.fit import FitConfig
 from synthdata.config.generate import GenerateConfig
 from synthdata.config.layout import LayoutConfig
+from synthdata.config.pools import GeneratorPool
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
 from synthdata.config.score import ScoreConfig
@@ -21,7 +22,7 @@ from synthdata.config.version import VersionConfig
 from synthdata.errors import RunError
 from synthdata.files import read_json, sha256_json
 from synthdata.looks import read_looks
-from synthdata.manifest import load_dataset, load_layouts
+from synthdata.manifest import load_dataset
 from synthdata.plan import Step
 from synthdata.runfolder import (
     METRICS,
@@ -31,7 +32,7 @@ from synthdata.runfolder import (
     remove_stage,
     run_in_folder,
 )
-from synthdata.samples import DetectionDataset
+from synthdata.samples import DetectionDataset, Layout
 
 RAW_DIR = Path("data") / "raw"
 
@@ -66,36 +67,44 @@ def run_fit(section: FitConfig, *, inputs: Mapping[str, Path], out_dir: Path) ->
 
 
 def run_layout(section: LayoutConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
-    """Sample layouts that follow the real train split."""
-    from synthdata.layout import make_layouts
+    """Sample layouts that follow the real train split, a set for each class balance."""
+    from synthdata.layout import make_layout_sets
 
     return run_in_folder(
         "layout",
         section,
         inputs=inputs,
         out_dir=out_dir,
-        work=lambda: make_layouts(section, train=_train_split(inputs), out_dir=out_dir),
+        work=lambda: make_layout_sets(section, train=_train_split(inputs), out_dir=out_dir),
     )
 
 
 def run_generate(
     section: GenerateConfig, *, inputs: Mapping[str, Path], out_dir: Path
 ) -> StageResult:
-    """Make an image a layout with each generator."""
-    from synthdata.generators.pools import generate_pools
+    """Make the images of every pool."""
+    from synthdata.generators.folder import folder_fingerprints
+    from synthdata.generators.pools import PoolInputs, generate_pools
+    from synthdata.layout import load_layout_sets
+
+    def work() -> dict[str, Any]:
+        layouts: Mapping[float, list[Layout]] = {}
+        if "layout" in inputs:
+            made = LayoutConfig.model_validate(read_section(inputs["layout"]))
+            layouts = load_layout_sets(inputs["layout"], made)
+        return generate_pools(
+            section,
+            PoolInputs(train=_train_split(inputs), layouts=layouts, model_dir=inputs.get("fit")),
+            out_dir=out_dir,
+        )
 
     return run_in_folder(
         "generate",
         section,
         inputs=inputs,
         out_dir=out_dir,
-        work=lambda: generate_pools(
-            section,
-            model_dir=inputs["fit"],
-            train=_train_split(inputs),
-            layouts=load_layouts(inputs["layout"]),
-            out_dir=out_dir,
-        ),
+        fingerprint=folder_fingerprints(section.pools),
+        work=work,
     )
 
 
@@ -105,11 +114,14 @@ def run_score(section: ScoreConfig, *, inputs: Mapping[str, Path], out_dir: Path
 
     def work() -> dict[str, Any]:
         generate = GenerateConfig.model_validate(read_section(inputs["generate"]))
+        pool = generate.pools[section.pool or ""]
+        if not isinstance(pool, GeneratorPool):
+            raise RunError(f"score looks at a pool of kind generator, {section.pool!r} is none")
         return score_generator(
             section,
-            generator=generate.generators[section.pool],
+            generator=pool,
             prepared=load_dataset(inputs["prepare"]),
-            pool=load_dataset(inputs["generate"]).where(generator=section.pool),
+            pool=load_dataset(inputs["generate"]).where(pool=section.pool),
             model_dir=inputs["fit"],
             out_dir=out_dir,
         )
@@ -118,19 +130,19 @@ def run_score(section: ScoreConfig, *, inputs: Mapping[str, Path], out_dir: Path
 
 
 def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
-    """Score the generated images and decide which are kept."""
-    from synthdata.filters.run import filter_pool
+    """Score the images of the pools that an arm takes a part of, and decide which are kept."""
+    from synthdata.filters.run import filter_pools
 
     return run_in_folder(
         "filter",
         section,
         inputs=inputs,
         out_dir=out_dir,
-        work=lambda: filter_pool(
+        work=lambda: filter_pools(
             section,
             train=_train_split(inputs),
-            pool=load_dataset(inputs["generate"]).where(generator=section.pool),
-            model_dir=inputs["fit"],
+            made=load_dataset(inputs["generate"]),
+            model_dir=inputs.get("fit"),
             out_dir=out_dir,
         ),
     )
@@ -140,24 +152,23 @@ def run_version(
     section: VersionConfig, *, inputs: Mapping[str, Path], out_dir: Path
 ) -> StageResult:
     """Write each arm as a data set with its card, and give them to DVC."""
-    from synthdata.filters.kept import load_kept
     from synthdata.versioning.cards import read_provenance
+    from synthdata.versioning.ingredients import read_ingredients
     from synthdata.versioning.publish import publish_versions
     from synthdata.versioning.write import write_versions
 
-    def work() -> dict[str, Any]:
-        made = load_dataset(inputs["generate"])
-        pools = {name: made.where(generator=name) for name in ("copy_paste", "synthetic")}
-        kept = load_kept(inputs["filter"])
-        return write_versions(
+    result = run_in_folder(
+        "version",
+        section,
+        inputs=inputs,
+        out_dir=out_dir,
+        work=lambda: write_versions(
             section,
-            prepared=load_dataset(inputs["prepare"]),
-            pools=pools | {f"synthetic_{name}": pool for name, pool in kept.items()},
+            ingredients=read_ingredients(section.arms, inputs),
             out_dir=out_dir,
             provenance=read_provenance(inputs),
-        )
-
-    result = run_in_folder("version", section, inputs=inputs, out_dir=out_dir, work=work)
+        ),
+    )
     if section.dvc:
         publish_versions(
             [out_dir], workspace=Path.cwd(), remote=section.remote, commit=section.commit

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from synthdata.config.fit import AutoencoderConfig, DenoiserConfig, FitConfig
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator, pipelines
 from synthdata.generators.controlnet import ControlNetGenerator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthdata.config.generate import CopyPasteConfig
+from synthdata.config.generator import CopyPasteConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.copy_paste import CopyPasteGenerator
 from synthdata.generators.pasting import soft_mask

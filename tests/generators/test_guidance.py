@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from generators.test_controlnet import Fitted, images, requests
 from generators.test_repaint import paint, parse
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator, controlnet
 from synthdata.generators.controlnet import ControlNetGenerator

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from builders import write_dataset
 from synthdata.boxes import FloatArray
-from synthdata.config.generate import GenerateConfig, GeneratorConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.generator import GeneratorConfig
 from synthdata.errors import GenerationError
 from synthdata.generators import build_generator
 from synthdata.generators.model import load_model

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from generators.test_controlnet import images, requests
 from synthdata.conditioning import control_picture
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.errors import ConfigError, GenerationError
 from synthdata.generators import build_generator
 from synthdata.generators.controlnet import ControlNetGenerator

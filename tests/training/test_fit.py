@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from synthdata.config.fit import FitConfig
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.errors import ConfigError, DatasetError, TrainingError
 from synthdata.generators.controlnet import ControlNetGenerator
 from synthdata.samples import Annotations, DetectionDataset, GenerationRequest, Layout

@@ -1,23 +1,44 @@
 """The whole config of an experiment."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from synthdata.config.arms import (
+    KEEP_FILTERED,
+    KEEP_RANDOM,
+    MAX_CONTRASTS,
+    ArmConfig,
+    ArmName,
+    Contrast,
+    resolve_arm,
+)
 from synthdata.config.base import NonNegativeInt, Section, StageName
 from synthdata.config.filter import FilterConfig
 from synthdata.config.fit import FitConfig
 from synthdata.config.generate import GenerateConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.config.layout import LayoutConfig
+from synthdata.config.pools import REAL, GeneratorPool, PoolConfig, pool_order, uses_generator
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
 from synthdata.config.score import ScoreConfig
 from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 
+PoolName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+# Settings of sections that follow from the top level.
+_SET_BY_PLAN = {
+    "layout": ("balances",),
+    "generate": ("pools",),
+    "filter": ("pools",),
+    "version": ("arms", "batch_size"),
+    "report": ("arms", "contrasts"),
+}
+
 
 class ExperimentConfig(Section):
-    """One experiment: a section a stage.
+    """One experiment: a section per stage, and the recipes that are compared.
 
     Attributes:
         name: The run folder is `runs/<name>`.
@@ -25,20 +46,40 @@ class ExperimentConfig(Section):
         shared_through: Stages up to this one are computed once, for the first seed, and
             linked for the others; None repeats every stage. The verdict says that it is
             conditional on what was shared.
+        pools: Sets of extra images by name. One that no arm uses isn't made.
+        arms: The training sets by name; exactly one has the role `reference`.
+        contrasts: Pairs of arms that are tested against each other, named before the run: one Holm
+            family. The headline speaks of the first.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
     shared_through: StageName | None = None
     prepare: PrepareConfig
-    fit: FitConfig
-    layout: LayoutConfig
-    generate: GenerateConfig
-    score: ScoreConfig
-    filter: FilterConfig
-    version: VersionConfig
+    fit: FitConfig | None = None
+    layout: LayoutConfig = LayoutConfig()
+    generate: GenerateConfig = GenerateConfig()
+    score: ScoreConfig | None = None
+    filter: FilterConfig | None = None
+    version: VersionConfig = VersionConfig()
     train: TrainConfig
-    report: ReportConfig
+    report: ReportConfig = ReportConfig()
+    pools: dict[PoolName, PoolConfig] = Field(default_factory=dict)
+    arms: Annotated[dict[ArmName, ArmConfig], Field(min_length=1)]
+    contrasts: Annotated[tuple[Contrast, ...], Field(max_length=MAX_CONTRASTS)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plan_sets_the_rest(cls, values: Any) -> Any:  # noqa: ANN401  # any YAML value
+        for section, names in _SET_BY_PLAN.items():
+            given = values.get(section) if isinstance(values, dict) else None
+            stated = [name for name in names if isinstance(given, dict) and name in given]
+            if stated:
+                raise ValueError(
+                    f"{section}.{stated[0]} follows from the top level; state `pools`, `arms` and "
+                    "`contrasts` there, and train.batch_size"
+                )
+        return values
 
     @field_validator("seeds")
     @classmethod
@@ -55,79 +96,144 @@ class ExperimentConfig(Section):
         return stage
 
     @model_validator(mode="after")
+    def _pools_fit_together(self) -> Self:
+        if REAL in self.pools:
+            raise ValueError(f"no pool can be called {REAL!r}, as the real train images are")
+        pool_order(self.pools, set(self.pools))
+        used = {pool for arm in self.arms.values() for pool in arm.pools}
+        unknown = sorted(used - set(self.pools))
+        if unknown:
+            raise ValueError(f"an arm names pool {unknown[0]!r}, there is {sorted(self.pools)}")
+        return self
+
+    @model_validator(mode="after")
     def _arms_fit_together(self) -> Self:
-        if self.version.list_length % self.train.batch_size:
+        arms = self.resolved_arms()
+        references = [name for name, arm in arms.items() if arm.role == "reference"]
+        if len(references) != 1:
             raise ValueError(
-                f"version.list_length ({self.version.list_length}) must be a multiple of "
-                f"train.batch_size ({self.train.batch_size}), so that every step has a full batch"
+                "exactly one arm must have `role: reference`, which the others are compared with, "
+                f"got {references or 'none'}"
             )
-        if self.report.reference not in self.version.arms:
+        for name, arm in arms.items():
+            if arm.twin is not None and (arm.twin == name or arm.twin not in arms):
+                raise ValueError(f"arm {name!r} has the twin {arm.twin!r}, which is no other arm")
+            if arm.role == "ceiling" and not self._holds_train_images_back():
+                raise ValueError(
+                    f"arm {name!r} needs real train images beyond the few-shot draw, and "
+                    "prepare.train_images takes all; lower it, or leave the arm out"
+                )
+            rounded = [round(phase.steps * self.train.epochs) for phase in arm.phases]
+            if arm.phases and min(rounded) < 1:
+                raise ValueError(
+                    f"arm {name!r} has a phase of less than one of the {self.train.epochs} epochs; "
+                    "raise its steps, or train.epochs"
+                )
+        length = self.version.list_length
+        if isinstance(length, int) and length % self.train.batch_size:
             raise ValueError(
-                f"report.reference is {self.report.reference!r}, which is not among "
-                f"version.arms {list(self.version.arms)}"
-            )
-        if self.report.reference == "oracle":
-            raise ValueError("report.reference can't be 'oracle', an upper end; expected real")
-        if self.report.headline is not None and (
-            not self.report.headline.startswith("synthetic")
-            or self.report.headline == self.report.reference
-        ):
-            raise ValueError(
-                "report.headline must be a synthetic arm other than report.reference "
-                f"({self.report.reference!r}), got {self.report.headline!r}"
-            )
-        if self.report.headline not in (None, *self.version.arms):
-            raise ValueError(
-                f"report.headline is {self.report.headline!r}, which is not among "
-                f"version.arms {list(self.version.arms)}"
-            )
-        pools = set(self.generate.generators)
-        if self.filter.pool not in pools:
-            raise ValueError(f"filter.pool is {self.filter.pool!r}, there is {sorted(pools)}")
-        followers = [
-            name for name, one in self.generate.generators.items() if one.kind == "controlnet"
-        ]
-        if self.score.pool not in followers:
-            raise ValueError(
-                f"score.pool is {self.score.pool!r}, it must be a generator that follows layouts "
-                f"(kind controlnet): {followers}"
+                f"version.list_length ({length}) must be a multiple of train.batch_size "
+                f"({self.train.batch_size}), so that every step has a full batch"
             )
         return self
 
     @model_validator(mode="after")
-    def _arms_have_images(self) -> Self:
-        pools, kinds = set(self.generate.generators), [one.kind for one in self.filter.filters]
-        for arm in self.version.arms:
-            if arm == "oracle" and not self._holds_train_images_back():
-                raise ValueError(
-                    "arm 'oracle' needs real train images beyond the few-shot draw, and "
-                    "prepare.train_images takes all; lower it, or leave the arm out"
-                )
-            if arm in ("real", "oracle"):
-                continue
-            pool = arm if arm == "copy_paste" else "synthetic"
-            if pool not in pools:
-                raise ValueError(
-                    f"arm {arm!r} needs generate.generators.{pool}, there is {sorted(pools)}"
-                )
-            kept_by = arm.removeprefix(pool).removeprefix("_")
-            if kept_by not in ("", "filtered", "random_drop", *kinds):
-                raise ValueError(f"arm {arm!r} needs a filter {kept_by}, there is {kinds}")
+    def _contrasts_fit(self) -> Self:
+        arms = self.resolved_arms()
+        for arm, against in self.contrasts:
+            for name in (arm, against):
+                if name not in arms:
+                    raise ValueError(f"contrasts name arm {name!r}, there is {sorted(arms)}")
+                if arms[name].role == "ceiling":
+                    raise ValueError(
+                        f"contrasts name {name!r}, a ceiling: it sees real images that the others "
+                        "must do without, so that it is shown and never tested"
+                    )
+            if arm == against:
+                raise ValueError(f"contrasts compare arm {arm!r} with itself")
+        pairs = [frozenset(pair) for pair in self.contrasts]
+        if len(set(pairs)) != len(pairs):
+            raise ValueError(f"contrasts must differ from each other, got {list(self.contrasts)}")
         return self
 
-    def _holds_train_images_back(self) -> bool:
-        drawn, shown = self.prepare.train_images, self.prepare.oracle_images
-        return drawn is not None and (shown is None or shown > drawn)
+    @model_validator(mode="after")
+    def _what_arms_ask_for_is_there(self) -> Self:
+        kinds = [one.kind for one in self.filter.filters] if self.filter else []
+        for name, arm in self.arms.items():
+            for pool, part in arm.extras():
+                known = (KEEP_FILTERED, KEEP_RANDOM, *kinds) if self.filter else ()
+                if part.keep is not None and part.keep not in known:
+                    raise ValueError(
+                        f"arm {name!r} takes what {part.keep!r} keeps of pool {pool!r}, there is "
+                        f"{list(known) or 'no section filter'}"
+                    )
+        if self.fit is None and self.needs_fit:
+            raise ValueError(
+                "an arm's pool needs the model that stage fit makes or names; add a section fit"
+            )
+        if self.score is not None and self.score.pool is not None:
+            followers = self._layout_followers(set(self.pools))
+            if self.score.pool not in followers:
+                raise ValueError(
+                    f"score.pool is {self.score.pool!r}, it must be a pool whose generator follows "
+                    f"layouts (kind controlnet): {followers}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _clip_is_fitted(self) -> Self:
-        users = [("filter.filters", one.model) for one in self.filter.filters if one.kind == "clip"]
-        if self.score.fidelity and self.score.fidelity.clip:
+        filters = self.filter.filters if self.filter and self.filtered_pools else ()
+        users = [("filter.filters", one.model) for one in filters if one.kind == "clip"]
+        if self.scored_pool and self.score and self.score.fidelity and self.score.fidelity.clip:
             users.append(("score.fidelity.clip", self.score.fidelity.clip))
         for name, model in users:
-            if model.kind == "fitted" and self.fit.clip is None:
+            if model.kind == "fitted" and (self.fit is None or self.fit.clip is None):
                 raise ValueError(
                     f"{name} uses the CLIP that fit trains, but fit.clip is null; set it, or name "
                     "a pretrained one"
                 )
         return self
+
+    def resolved_arms(self) -> dict[str, ArmConfig]:
+        """Return the arms with roles and titles filled in."""
+        return {name: resolve_arm(name, arm, self.pools) for name, arm in self.arms.items()}
+
+    @property
+    def used_pools(self) -> list[str]:
+        """Pools that arms use, and those that these build on, each after what it builds on."""
+        return pool_order(self.pools, {pool for arm in self.arms.values() for pool in arm.pools})
+
+    @property
+    def filtered_pools(self) -> list[str]:
+        """Pools of which an arm takes what a filter, or chance, keeps."""
+        parts = [use for arm in self.arms.values() for use in arm.extras()]
+        return sorted({pool for pool, part in parts if part.keep is not None})
+
+    @property
+    def scored_pool(self) -> str | None:
+        """The pool that stage score looks at; None where there is none to look at."""
+        if self.score is None:
+            return None
+        followers = self._layout_followers(set(self.used_pools))
+        chosen = self.score.pool or next(iter(followers), None)
+        return chosen if chosen in followers else None
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether a pool, or a filter, uses what stage fit makes."""
+        filters = self.filter.filters if self.filter and self.filtered_pools else ()
+        has_clip = any(one.kind == "clip" and one.model.kind == "fitted" for one in filters)
+        return has_clip or uses_generator(self.pools, set(self.used_pools))
+
+    def _layout_followers(self, among: set[str]) -> list[str]:
+        return [
+            name
+            for name, pool in self.pools.items()
+            if name in among
+            and isinstance(pool, GeneratorPool)
+            and isinstance(pool.generator, ControlNetConfig)
+        ]
+
+    def _holds_train_images_back(self) -> bool:
+        drawn, shown = self.prepare.train_images, self.prepare.oracle_images
+        return drawn is not None and (shown is None or shown > drawn)

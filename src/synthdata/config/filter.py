@@ -107,7 +107,6 @@ class FilterConfig(StageSection):
     """Scores each generated image and keeps the best.
 
     Attributes:
-        pool: The generator whose images are filtered.
         filters: Each writes a score an image; images are ranked, among those that promise
             the same classes where they are enough, by the weighted mean rank. A kind occurs
             once.
@@ -116,13 +115,14 @@ class FilterConfig(StageSection):
             objects of each class, as far as the pool has them.
         min_coverage: The kept set must cover at least this share of the real crops that the
             whole pool covers, of each class; else the stage stops and says so.
+        pools: Those that an arm takes a part of; the plan sets them, a YAML never does.
     """
 
-    pool: str = "synthetic"
     filters: Annotated[tuple[FilterKind, ...], Field(min_length=1)]
     keep_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
     balance_classes: bool = False
     min_coverage: Fraction = 0.5
+    pools: tuple[str, ...] = ()
 
     @field_validator("filters")
     @classmethod

@@ -33,7 +33,8 @@ class ScoreConfig(StageSection):
     to an arm: train it until it stops improving on val.
 
     Attributes:
-        pool: The generator that is scored; it must follow layouts.
+        pool: The pool whose generator is scored; it must follow layouts. None takes the first that
+            an arm uses.
         num_images: Layouts of val, from the first, at least two; None takes all.
         shard_size: Images between two checkpoints; an embedded model makes as many shards at
             once as there are CPU threads.
@@ -47,7 +48,7 @@ class ScoreConfig(StageSection):
         fidelity: Metrics between generated and real val images; null leaves them out.
     """
 
-    pool: str = "synthetic"
+    pool: str | None = None
     num_images: Annotated[int, Field(ge=2)] | None = None
     shard_size: PositiveInt = 32
     judge: DetectorTraining

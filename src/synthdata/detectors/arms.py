@@ -2,13 +2,16 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from synthdata.armfolder import ARMS, EVAL, PHASES, shifted_sets
 from synthdata.config.train import TrainConfig
-from synthdata.detectors.base import TRAINING, WEIGHTS, TrainSettings
+from synthdata.detectors.base import TRAINING, WEIGHTS, TrainingPhase, TrainSettings
+from synthdata.detectors.job_data import target_key
 from synthdata.detectors.jobs import prepare_job, read_predictions
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
@@ -22,33 +25,37 @@ logger = logging.getLogger(__name__)
 
 
 def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dict[str, Any]:
-    """Train the detector on every arm and evaluate it on the evaluation split.
+    """Train the detector on every arm and evaluate it on the evaluation sets.
 
     Each arm's training lives in `jobs/<arm>/` (see `synthdata.detectors.base`), beside
-    `metrics-<split>.json`. A finished training is reused where its images, labels, list and
+    `metrics-<set>.json`. A finished training is reused where its images, labels, lists and
     settings are the same, so that a killed stage loses the trainings in flight only, and another
-    evaluation split costs no training.
+    evaluation set costs no training.
 
     Args:
-        section: The detector, its training, and the evaluation split.
+        section: The detector, its training, and the evaluation sets.
         version_dir: The `version` stage's folder.
         out_dir: The stage's folder.
 
     Returns:
-        `evaluation_split`, `num_evaluation_images`, `detector_seed` and `arms`: by name the
-        scores of `DetectionMetrics`, `steps`, `seconds`, `cpu_seconds`, `num_images` (of the
-        list, repeats counted), `num_parameters` and `weights` (relative to `out_dir`).
+        `evaluation_split`, `detector_seed`, `sets` (by name `num_images` and `digest` of its
+        images), `arms`: by name the scores of `DetectionMetrics` on the split, `steps`, `seconds`,
+        `cpu_seconds`, `num_images` (of the lists, repeats counted), `num_parameters` and `weights`
+        (relative to `out_dir`); and `shifted`: by set and arm the scores there.
 
     Raises:
         DatasetError: If there is no arm, a list names an unknown image, or a list's length is no
             multiple of the batch.
         TrainingError: If a training fails.
     """
-    names = sorted(path.name for path in (version_dir / "arms").glob("*/"))
+    names = sorted(path.name for path in (version_dir / ARMS).glob("*/"))
     if not names:
-        raise DatasetError(f"{version_dir / 'arms'} holds no arm; run the version stage first")
+        raise DatasetError(f"{version_dir / ARMS} holds no arm; run the version stage first")
     split = section.evaluation_split
-    evaluation = load_dataset(version_dir / "eval" / split)
+    targets = {
+        name: load_dataset(version_dir / EVAL / name)
+        for name in (split, *(shifted_sets(version_dir) if section.shifted else ()))
+    }
     jobs = {name: out_dir / "jobs" / name for name in names}
     _remove_others(out_dir / "jobs", keep=names)
     # One seed for all arms: a repetition's arms differ by their images only.
@@ -56,18 +63,26 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
     calls = [
         call
         for name, job_dir in jobs.items()
-        if (call := _prepare(section, version_dir / "arms" / name, evaluation, seed, job_dir))
+        if (call := _prepare(section, version_dir / ARMS / name, targets, seed, job_dir))
     ]
     reused = len(jobs) - len(calls)
     with tqdm(total=len(jobs), initial=reused, desc="train", unit="arm") as progress:
         for call in run_workers(calls, num_parallel=section.num_jobs):
             progress.set_postfix_str(call.job_dir.name)
             progress.update()
+    scores = {
+        target: {arm: _measure(job_dir, dataset, target) for arm, job_dir in jobs.items()}
+        for target, dataset in targets.items()
+    }
     return {
         "evaluation_split": split,
-        "num_evaluation_images": len(evaluation),
         "detector_seed": seed,
-        "arms": {name: _measure(job_dir, evaluation, split) for name, job_dir in jobs.items()},
+        "sets": {
+            name: {"num_images": len(dataset), "digest": target_key(dataset)}
+            for name, dataset in targets.items()
+        },
+        "arms": {arm: scores[split][arm] | _training(job_dir) for arm, job_dir in jobs.items()},
+        "shifted": {name: scores[name] for name in targets if name != split},
     }
 
 
@@ -79,11 +94,14 @@ def _remove_others(jobs_dir: Path, *, keep: list[str]) -> None:
 
 
 def _prepare(
-    section: TrainConfig, arm_dir: Path, evaluation: DetectionDataset, seed: int, job_dir: Path
+    section: TrainConfig,
+    arm_dir: Path,
+    targets: Mapping[str, DetectionDataset],
+    seed: int,
+    job_dir: Path,
 ) -> WorkerCall | None:
     dataset = load_dataset(arm_dir)
     settings = TrainSettings(
-        epochs=section.epochs,
         batch_size=section.batch_size,
         seed=seed,
         threads=section.threads_per_job,
@@ -92,9 +110,9 @@ def _prepare(
     call = prepare_job(
         section.detector,
         settings,
-        train=_training_list(dataset),
+        phases=_phases(dataset, section.epochs),
         dataset=dataset,
-        targets={section.evaluation_split: evaluation},
+        targets=targets,
         job_dir=job_dir,
     )
     if call is None:
@@ -102,10 +120,27 @@ def _prepare(
     return call
 
 
-def _training_list(dataset: DetectionDataset) -> list[Sample]:
-    """Return the samples that `train.txt` lists, with repeats."""
+def _phases(dataset: DetectionDataset, epochs: int) -> list[TrainingPhase]:
+    """Return an arm's phases; their epochs sum to those of every other arm."""
+    phases, done, share = [], 0, 0.0
+    for phase in read_json(dataset.root / PHASES):
+        share += phase["steps"]
+        until = round(share * epochs)
+        phases.append(
+            TrainingPhase(
+                train=_training_list(dataset, phase["list"]),
+                epochs=until - done,
+                learning_rate=phase["learning_rate"],
+            )
+        )
+        done = until
+    return phases
+
+
+def _training_list(dataset: DetectionDataset, name: str) -> list[Sample]:
+    """Return the samples that a list names, with repeats."""
     sample_at = {sample.path: sample for sample in dataset}
-    path = dataset.root / "train.txt"
+    path = dataset.root / name
     lines = [Path(line) for line in path.read_text(encoding="utf-8").splitlines()]
     unknown = [line for line in lines if line not in sample_at]
     if unknown:
@@ -113,9 +148,13 @@ def _training_list(dataset: DetectionDataset) -> list[Sample]:
     return [sample_at[line] for line in lines]
 
 
-def _measure(job_dir: Path, evaluation: DetectionDataset, split: str) -> dict[str, Any]:
-    predictions = read_predictions(job_dir, split, num_images=len(evaluation))
+def _measure(job_dir: Path, evaluation: DetectionDataset, target: str) -> dict[str, Any]:
+    predictions = read_predictions(job_dir, target, num_images=len(evaluation))
     metrics = evaluate_detections(evaluation, predictions).to_json()
-    write_json(job_dir / f"metrics-{split}.json", metrics)
+    write_json(job_dir / f"metrics-{target}.json", metrics)
+    return metrics
+
+
+def _training(job_dir: Path) -> dict[str, Any]:
     weights = Path("jobs", job_dir.name, WEIGHTS)
-    return {**metrics, **read_json(job_dir / TRAINING), "weights": weights.as_posix()}
+    return {**read_json(job_dir / TRAINING), "weights": weights.as_posix()}

@@ -130,13 +130,13 @@ def fitted_clip_metrics(model_dir: Path) -> dict[str, Any] | None:
 
 
 def load_clip(
-    model: ClipModel, model_dir: Path, class_names: Sequence[str], *, asked_by: str
+    model: ClipModel, model_dir: Path | None, class_names: Sequence[str], *, asked_by: str
 ) -> ClipScorer:
     """Return the CLIP that a config names.
 
     Args:
         model: Which.
-        model_dir: The folder of stage `fit`.
+        model_dir: The folder of stage `fit`; None where it wasn't run.
         class_names: Of the data set.
         asked_by: Part of the config that names it, for messages.
 
@@ -154,7 +154,7 @@ def load_clip(
 
 
 def load_fitted_clip(
-    model_dir: Path, class_names: Sequence[str], *, asked_by: str = "clip"
+    model_dir: Path | None, class_names: Sequence[str], *, asked_by: str = "clip"
 ) -> ClipScorer:
     """Return the CLIP that `fit` trained.
 
@@ -162,8 +162,8 @@ def load_fitted_clip(
         GenerationError: If `fit` trained none, or for other classes.
         ConfigError: If its packages aren't installed.
     """
-    folder = model_dir / FOLDER
-    if not (folder / _CARD).is_file():
+    folder = (model_dir or Path()) / FOLDER
+    if model_dir is None or not (folder / _CARD).is_file():
         raise GenerationError(
             f"{asked_by} needs the CLIP that fit trains, there is none in {model_dir}; set "
             "fit.clip and run fit again, or name a pretrained one there"

@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from synthdata.config.arms import KEEP_FILTERED, KEEP_RANDOM
 from synthdata.errors import DatasetError
 from synthdata.files import link_or_copy, replacing
 from synthdata.manifest import load_dataset, save_dataset
@@ -47,6 +48,9 @@ def save_kept(pool: DetectionDataset, decisions: pd.DataFrame, out_dir: Path) ->
 def load_kept(filter_dir: Path) -> dict[str, DetectionDataset]:
     """Return the sets by name, each with `filter_dir` as root.
 
+    Args:
+        filter_dir: A pool's folder in that of stage `filter`.
+
     Raises:
         DatasetError: If the folder isn't a finished filter stage's.
     """
@@ -63,7 +67,7 @@ def load_kept(filter_dir: Path) -> dict[str, DetectionDataset]:
 
 
 def _kept_ids(decisions: pd.DataFrame) -> dict[str, set[str]]:
-    names = {"kept": "filtered", "random_kept": "random_drop"}
+    names = {"kept": KEEP_FILTERED, "random_kept": KEEP_RANDOM}
     return {
         names.get(column, column.removesuffix("_kept")): set(
             decisions.loc[decisions[column], "sample_id"]

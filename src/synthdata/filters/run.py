@@ -31,12 +31,46 @@ from synthdata.samples import DetectionDataset
 logger = logging.getLogger(__name__)
 
 
+def filter_pools(
+    section: FilterConfig,
+    *,
+    train: DetectionDataset,
+    made: DetectionDataset,
+    model_dir: Path | None,
+    out_dir: Path,
+) -> dict[str, Any]:
+    """Filter each of the section's pools; see `filter_pool`.
+
+    Args:
+        section: The pools, the filters and how much they keep.
+        train: The real train split.
+        made: The images of all pools.
+        model_dir: The folder of stage `fit`, where a filter uses its CLIP.
+        out_dir: Gets a folder per pool.
+
+    Returns:
+        `pools`: per pool what `filter_pool` returns.
+    """
+    return {
+        "pools": {
+            name: filter_pool(
+                section,
+                train=train,
+                pool=made.where(pool=name),
+                model_dir=model_dir,
+                out_dir=out_dir / name,
+            )
+            for name in section.pools
+        }
+    }
+
+
 def filter_pool(
     section: FilterConfig,
     *,
     train: DetectionDataset,
     pool: DetectionDataset,
-    model_dir: Path,
+    model_dir: Path | None,
     out_dir: Path,
 ) -> dict[str, Any]:
     """Score a pool of images, keep the best, and write scores, decisions and images.
@@ -48,7 +82,7 @@ def filter_pool(
         section: Filters and how much they keep.
         train: The real train split; nothing else that is real is looked at.
         pool: The generated images.
-        model_dir: The folder of stage `fit`, for the CLIP in it.
+        model_dir: The folder of stage `fit`, where a filter uses its CLIP.
         out_dir: Gets `scores.parquet`, `decisions.parquet` and, as a data set, the images that
             the filters, one of them alone or the random twin keep; `load_kept` tells which
             is which.
@@ -105,7 +139,7 @@ def _score(
     train: DetectionDataset,
     pool: DetectionDataset,
     crops: Crops,
-    model_dir: Path,
+    model_dir: Path | None,
     work_dir: Path,
 ) -> tuple[dict[str, list[ImageScore]], dict[str, Any]]:
     """Return each filter's scores, and what else it measured."""

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import assert_never
 
-from synthdata.config.generate import (
+from synthdata.config.generator import (
     ControlNetConfig,
-    CopyPasteConfig,
     GeneratorConfig,
     ImageToImageConfig,
     InpaintConfig,
@@ -42,9 +41,5 @@ def build_generator(
             from synthdata.generators.inpaint import InpaintGenerator
 
             return InpaintGenerator(config, model_dir, dataset)
-        case CopyPasteConfig():
-            from synthdata.generators.copy_paste import CopyPasteGenerator
-
-            return CopyPasteGenerator(config, dataset)
         case _:
             assert_never(config)

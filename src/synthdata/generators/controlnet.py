@@ -10,7 +10,7 @@ import torch
 
 from synthdata import boxes
 from synthdata.conditioning import control_map, control_picture
-from synthdata.config.generate import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig
 from synthdata.generators.guidance import limit_guidance, rescale_guidance
 from synthdata.generators.model import load_model
 from synthdata.samples import Annotations, GeneratedSample, GenerationRequest, Layout, UInt8Array

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from synthdata.boxes import FloatArray
-from synthdata.config.generate import CopyPasteConfig
+from synthdata.config.generator import CopyPasteConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.pasting import paste, soft_mask
 from synthdata.generators.placement import find_room

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthdata.config.generate import ImageToImageConfig
+from synthdata.config.generator import ImageToImageConfig
 from synthdata.generators.repaint import Repainter, draw_scene
 from synthdata.samples import DetectionDataset, GeneratedSample, GenerationRequest
 

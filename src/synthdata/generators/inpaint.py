@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from synthdata.config.generate import InpaintConfig
+from synthdata.config.generator import InpaintConfig
 from synthdata.generators.opacity import background_opacity, object_opacity
 from synthdata.generators.placement import place_objects
 from synthdata.generators.repaint import Repainter, Scene, draw_scene

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 
-from synthdata.config.generate import PipelineConfig
+from synthdata.config.generator import PipelineConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.pipelines import load_generator
 from synthdata.samples import UInt8Array

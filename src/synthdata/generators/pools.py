@@ -1,4 +1,4 @@
-"""Stage `generate`: one image a layout with each generator, shard by shard.
+"""Stage `generate`: the images of every pool, shard by shard.
 
 A shard's record is written after its images, so that a shard with a record is whole; a
 killed run redoes at most the shards in flight, and its pixels equal an undisturbed run's.
@@ -6,8 +6,9 @@ killed run redoes at most the shards in flight, and its pixels equal an undistur
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from synthdata.conditioning import prompt_for
-from synthdata.config.generate import (
-    ControlNetConfig,
-    GenerateConfig,
-    GeneratorConfig,
-    PipelineConfig,
-)
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.generator import ControlNetConfig
+from synthdata.config.paste import PasteConfig
+from synthdata.config.pools import REAL, FolderPool, GeneratorPool, PoolConfig
+from synthdata.errors import GenerationError
 from synthdata.files import read_json, replacing, sha256_file, sha256_json, write_json
 from synthdata.generators import build_generator
 from synthdata.generators.base import ImageGenerator
-from synthdata.generators.model import sampling_hardware
+from synthdata.generators.folder import read_folder_pool
+from synthdata.generators.paste import PasteGenerator
 from synthdata.generators.streams import count_streams, map_streams
 from synthdata.manifest import save_dataset
 from synthdata.samples import (
@@ -42,6 +43,21 @@ from synthdata.training.hardware import free_memory, peak_memory, reset_peak_mem
 
 
 @dataclass(frozen=True)
+class PoolInputs:
+    """What pools are made of.
+
+    Attributes:
+        train: The real train split.
+        layouts: What generated images show, by the balance of their classes.
+        model_dir: The folder of stage `fit`; None where no pool needs a model.
+    """
+
+    train: DetectionDataset
+    layouts: Mapping[float, Sequence[Layout]]
+    model_dir: Path | None = None
+
+
+@dataclass(frozen=True)
 class _Shard:
     """Some of a pool's requests, and the file that says that they are done."""
 
@@ -50,56 +66,100 @@ class _Shard:
     record: Path
 
 
-def generate_pools(
-    section: GenerateConfig,
-    *,
-    model_dir: Path,
-    train: DetectionDataset,
-    layouts: list[Layout],
-    out_dir: Path,
-) -> dict[str, Any]:
-    """Make one image a layout with each generator, and their manifest.
+@dataclass(frozen=True)
+class _Maker:
+    """How a pool's images are made.
+
+    Attributes:
+        requests: An image each.
+        build: Returns a generator of them.
+        streams: How many generators can work side by side; None if one takes all of the machine.
+        config_sha256: Digest of the settings that make the images.
+    """
+
+    requests: Sequence[GenerationRequest]
+    build: Callable[[], ImageGenerator]
+    streams: int | None
+    config_sha256: str
+
+
+def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path) -> dict[str, Any]:
+    """Make the images of every pool, and their manifest.
 
     Args:
-        section: The generators, by pool name.
-        model_dir: The folder of stage `fit`.
-        train: The real train split.
-        layouts: What to show.
+        section: The pools, each after those that it builds on.
+        inputs: What they are made of.
         out_dir: Gets the data set of all pools; finished shards in it are kept.
 
     Returns:
-        A pool's images, images a second, seconds and largest memory, for `metrics.json`.
+        Per pool images, images per second, seconds and largest memory, for `metrics.json`.
 
     Raises:
+        DatasetError: If a folder of labelled images has errors, or other classes.
         GenerationError: If a generator can't be built or doesn't suit the layouts.
     """
-    samples: list[Sample] = []
+    made: dict[str, DetectionDataset] = {}
     metrics: dict[str, Any] = {}
-    for pool, config in section.generators.items():
-        template = ""
-        if isinstance(config, ControlNetConfig):
-            template = read_card(model_dir).prompt_template
-        requests = _requests(
-            section, pool, layouts, template=template, class_names=train.class_names
-        )
-        shards = [
-            _Shard(pool, requests[start : start + section.shard_size], record)
-            for start, record in (
-                (start, out_dir / "shards" / f"{pool}-{start // section.shard_size:05d}.json")
-                for start in range(0, len(requests), section.shard_size)
-            )
-        ]
-        made, metrics[pool] = _make_pool(
-            config, shards, model_dir=model_dir, train=train, out_dir=out_dir
-        )
-        if isinstance(config, PipelineConfig):
-            metrics[pool] |= sampling_hardware(config).describe()
-        samples += made
+    for name, pool in section.pools.items():
+        if isinstance(pool, FolderPool):
+            start = time.perf_counter()
+            samples = read_folder_pool(name, pool, train=inputs.train, out_dir=out_dir)
+            elapsed_s = time.perf_counter() - start
+            metrics[name] = {"images": len(samples), "elapsed_s": round(elapsed_s, 3)}
+        else:
+            maker = _maker(section, name, pool, inputs, made)
+            samples, metrics[name] = _make_pool(name, maker, section.shard_size, out_dir)
+        if isinstance(pool, GeneratorPool):
+            # Here, since only this kind of pool needs diffusers.
+            from synthdata.generators.model import sampling_hardware
+
+            metrics[name] |= sampling_hardware(pool.generator).describe()
+        made[name] = DetectionDataset(out_dir, inputs.train.class_names, tuple(samples))
         free_memory()
-    save_dataset(
-        DetectionDataset(root=out_dir, class_names=train.class_names, samples=tuple(samples))
-    )
+    everything = tuple(sample for pool in made.values() for sample in pool)
+    save_dataset(DetectionDataset(out_dir, inputs.train.class_names, everything))
     return {"pools": metrics}
+
+
+def _maker(
+    section: GenerateConfig,
+    name: str,
+    pool: GeneratorPool | PasteConfig,
+    inputs: PoolInputs,
+    made: Mapping[str, DetectionDataset],
+) -> _Maker:
+    if isinstance(pool, PasteConfig):
+        canvases = inputs.train if pool.onto == REAL else made[pool.onto]
+        # Pasted images follow no layout: they are numbered as if there were one for each.
+        numbered = [
+            Layout(f"layout-{i:05d}", 0, 0, Annotations.empty())
+            for i in range(pool.num_images or 0)
+        ]
+        return _Maker(
+            requests=_requests(section, name, numbered),
+            build=partial(PasteGenerator, pool, donors=inputs.train, canvases=canvases),
+            streams=None,
+            config_sha256=_digest(pool),
+        )
+    if inputs.model_dir is None:
+        raise GenerationError(f"pool {name!r} needs the model of stage fit; run that stage first")
+    template = ""
+    if isinstance(pool.generator, ControlNetConfig):
+        template = read_card(inputs.model_dir).prompt_template
+    layouts = inputs.layouts[pool.balance or 0.0]
+    names = inputs.train.class_names
+    return _Maker(
+        requests=_requests(section, name, layouts, template=template, class_names=names),
+        build=partial(
+            build_generator, pool.generator, model_dir=inputs.model_dir, dataset=inputs.train
+        ),
+        streams=count_streams(pool.generator, inputs.model_dir),
+        config_sha256=_digest(pool),
+    )
+
+
+def _digest(pool: PoolConfig) -> str:
+    return sha256_json(pool.model_dump(mode="json"))
 
 
 def _requests(
@@ -107,10 +167,10 @@ def _requests(
     pool: str,
     layouts: Sequence[Layout],
     *,
-    template: str,
-    class_names: Sequence[str],
+    template: str = "",
+    class_names: Sequence[str] = (),
 ) -> list[GenerationRequest]:
-    """Return a request a layout; its seed depends on the run's seed and its own id only."""
+    """Return a request per layout; its seed depends on the run's seed and its own id only."""
     return [
         GenerationRequest(
             sample_id=f"{pool}-{layout.layout_id}",
@@ -123,20 +183,22 @@ def _requests(
 
 
 def _make_pool(
-    config: GeneratorConfig,
-    shards: Sequence[_Shard],
-    *,
-    model_dir: Path,
-    train: DetectionDataset,
-    out_dir: Path,
+    name: str, maker: _Maker, shard_size: int, out_dir: Path
 ) -> tuple[list[Sample], dict[str, Any]]:
     """Make the shards that have no record yet; return all samples and the pool's metrics."""
     reset_peak_memory()
+    shards = [
+        _Shard(
+            name,
+            maker.requests[start : start + shard_size],
+            out_dir / "shards" / f"{name}-{start // shard_size:05d}.json",
+        )
+        for start in range(0, len(maker.requests), shard_size)
+    ]
     todo = [shard for shard in shards if not shard.record.is_file()]
     if todo:
-        made = _make_shards(config, todo, model_dir=model_dir, train=train, out_dir=out_dir)
-        desc = f"generate: {shards[0].pool}"
-        for _ in tqdm(made, desc=desc, unit="shard", total=len(todo), disable=None):
+        made = _make_shards(maker, todo, out_dir=out_dir)
+        for _ in tqdm(made, desc=f"generate: {name}", unit="shard", total=len(todo), disable=None):
             pass
     records = [read_json(shard.record) for shard in shards]
     elapsed_s = _time_covered((record["began"], record["ended"]) for record in records)
@@ -149,38 +211,27 @@ def _make_pool(
     }
 
 
-def _make_shards(
-    config: GeneratorConfig,
-    shards: Sequence[_Shard],
-    *,
-    model_dir: Path,
-    train: DetectionDataset,
-    out_dir: Path,
-) -> Iterator[Path]:
+def _make_shards(maker: _Maker, shards: Sequence[_Shard], *, out_dir: Path) -> Iterator[Path]:
     """Make shards, side by side where they can be, and yield their records in order."""
-    streams = count_streams(config, model_dir)
-    generators = [
-        build_generator(config, model_dir=model_dir, dataset=train)
-        for _ in range(min(streams or 1, len(shards)))
-    ]
+    generators = [maker.build() for _ in range(min(maker.streams or 1, len(shards)))]
 
     def make(generator: ImageGenerator, shard: _Shard) -> Path:
-        return _make_shard(generator, config, shard, out_dir)
+        return _make_shard(generator, maker.config_sha256, shard, out_dir)
 
-    if streams is None:
+    if maker.streams is None:
         yield from (make(generators[0], shard) for shard in shards)
     else:
         yield from map_streams(make, generators, shards)
 
 
 def _make_shard(
-    generator: ImageGenerator, config: GeneratorConfig, shard: _Shard, out_dir: Path
+    generator: ImageGenerator, config_sha256: str, shard: _Shard, out_dir: Path
 ) -> Path:
     """Make a shard's images, then its record, and return that."""
     began = time.time()
-    digest = sha256_json(config.model_dump(mode="json"))
     rows = [
-        _write(made, shard.pool, digest, out_dir) for made in generator.generate(shard.requests)
+        _write(made, shard.pool, config_sha256, out_dir)
+        for made in generator.generate(shard.requests)
     ]
     # By the clock on the wall, since a resumed run's other shards are of another process.
     write_json(shard.record, {"began": began, "ended": time.time(), "samples": rows})
@@ -213,7 +264,7 @@ def _write(made: GeneratedSample, pool: str, config_sha256: str, out_dir: Path) 
         "seed": request.seed,
         "layout_id": request.layout.layout_id,
         "prompt": request.prompt,
-        "generator": pool,
+        "pool": pool,
         "config_sha256": config_sha256,
         "xyxy": made.annotations.xyxy.tolist(),
         "class_id": made.annotations.class_id.tolist(),

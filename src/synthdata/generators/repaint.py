@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 
 from synthdata.boxes import FloatArray
 from synthdata.conditioning import prompt_for
-from synthdata.config.generate import RepaintConfig
+from synthdata.config.generator import RepaintConfig
 from synthdata.errors import GenerationError
 from synthdata.generators.controlnet import draw_controls, make_canvas, to_layout_size
 from synthdata.generators.guidance import limit_guidance, rescale_guidance

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from synthdata.config.generate import GeneratorConfig, PipelineConfig
+from synthdata.config.generator import GeneratorConfig
 from synthdata.training.card import read_card
 from synthdata.training.hardware import resolve_device
 
@@ -24,10 +24,10 @@ Result = TypeVar("Result")
 def count_streams(config: GeneratorConfig, model_dir: Path) -> int | None:
     """Return how many generators can share this machine, or None if one takes all of it.
 
-    Embedded models on a CPU are small enough. Pretrained ones are not, a GPU runs one batch at a
-    time, and copy-paste hardly computes.
+    Embedded models on a CPU are small enough. Pretrained ones are not, and a GPU runs one batch
+    at a time.
     """
-    if not isinstance(config, PipelineConfig) or resolve_device(config.device) != "cpu":
+    if resolve_device(config.device) != "cpu":
         return None
     return torch.get_num_threads() if read_card(model_dir).kind == "embedded" else None
 

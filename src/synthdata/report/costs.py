@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-from synthdata.config import STAGES, StageName
+from synthdata.config import StageName
+from synthdata.config.arms import KEEP_FILTERED, KEEP_RANDOM, ArmConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.pools import pool_order, uses_generator
 from synthdata.report.run import Run, StageFolder
 
 
@@ -10,7 +13,7 @@ def stage_timings(run: Run) -> dict[str, float]:
     """Return the seconds of each stage over all repetitions; a shared stage counts once."""
     return {
         stage: round(sum(stage_seconds(folder) for folder in run.computed(stage)), 3)
-        for stage in STAGES[:-1]
+        for stage in run.stages()
     }
 
 
@@ -32,31 +35,31 @@ def stage_seconds(folder: StageFolder) -> float:
     return max(float(metrics["elapsed_s"]), parts)
 
 
-def image_seconds(run: Run, arm: str) -> float | None:
+def image_seconds(run: Run, arm: ArmConfig) -> float | None:
     """Return what making an arm's extra images takes in one repetition, in seconds.
 
+    Pools that it takes images from, those that these build on, and where they need them the
+    model's fit, the layouts and the filters.
+
     Returns:
-        None for an arm that has no made images, such as `real` and `oracle`, and for what one
-        filter keeps alone, since its part of the stage isn't measured.
+        None for an arm that has no made images, and for what one filter keeps alone, since its part
+        of the stage isn't measured.
     """
-    if arm == "copy_paste":
-        return _pool_seconds(run, "copy_paste")
-    if arm not in ("synthetic", "synthetic_random_drop", "synthetic_filtered"):
+    keeps = {part.keep for _, part in arm.extras()}
+    if not arm.pools or not keeps <= {None, KEEP_FILTERED, KEEP_RANDOM}:
         return None
-    stages: list[StageName] = ["fit", "layout"]
-    if arm == "synthetic_filtered":
+    made = GenerateConfig.model_validate(run.first("generate").section).pools
+    names = pool_order(made, arm.pools)
+    stages: list[StageName] = []
+    if uses_generator(made, arm.pools):
+        stages += ["fit", "layout"]
+    if KEEP_FILTERED in keeps:
         stages.append("filter")
     once = sum(_mean(stage_seconds(folder) for folder in run.computed(stage)) for stage in stages)
-    return round(once + (_pool_seconds(run, "synthetic") or 0.0), 3)
-
-
-def _pool_seconds(run: Run, pool: str) -> float | None:
     pools = [folder.metrics["pools"] for folder in run.computed("generate")]
-    if any(pool not in made for made in pools):
-        return None
-    return round(_mean(float(made[pool]["elapsed_s"]) for made in pools), 3)
+    return round(once + sum(_mean(float(m[n]["elapsed_s"]) for m in pools) for n in names), 3)
 
 
 def _mean(values: Iterable[float]) -> float:
     listed = list(values)
-    return sum(listed) / len(listed)
+    return sum(listed) / len(listed) if listed else 0.0

@@ -1,25 +1,22 @@
 """The page's figures as plain values, read from the run's files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from synthdata.config.version import ArmName
+from synthdata.report import wording
 from synthdata.report.charts import Axis, Curves, Histogram, axis_over, curves, histogram
 from synthdata.report.run import Run
-from synthdata.report.wording import arm_title
 
-_INKS = ("real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
-         "oracle")  # fmt: skip
+_NUM_INKS = 12
 
 
-def ink(arm: str) -> int:
-    """Return the number of the colour that an arm has on the whole page."""
-    others = [name for name in get_args(ArmName) if name not in _INKS]
-    return [*_INKS, *others, arm].index(arm)
+def inks(arms: Iterable[str]) -> dict[str, int]:
+    """Return the number of the colour that each arm has on the whole page."""
+    return {arm: place % _NUM_INKS for place, arm in enumerate(arms)}
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,32 @@ class Forest:
     rows: tuple[ForestRow, ...]
 
 
-def forest(metrics: Mapping[str, Any], rows: Sequence[tuple[str, str, Any]]) -> Forest:
+def arms_forest(metrics: Mapping[str, Any]) -> Forest | None:
+    """Return each arm's difference to the reference, seed by seed; these aren't tested."""
+    untested = {"low": None, "high": None, "verdict": None}
+    rows = [
+        (row["title"], arm, row | untested | {"arm": arm})
+        for arm, row in metrics["arms"].items()
+        if row["difference"] is not None
+    ]
+    return _forest(metrics, rows) if rows else None
+
+
+def contrasts_forest(
+    metrics: Mapping[str, Any], contrasts: Sequence[Mapping[str, Any]]
+) -> Forest | None:
+    """Return the named contrasts on one evaluation set."""
+    rows = [(wording.contrast_title(metrics, row), row["arm"], row) for row in contrasts]
+    return _forest(metrics, rows) if rows else None
+
+
+def _forest(metrics: Mapping[str, Any], rows: Sequence[tuple[str, str, Any]]) -> Forest:
     """Return rows of (title, arm of the colour, entry of the metrics) as one figure."""
     ends = [row[end] for _, _, row in rows for end in ("low", "high") if row[end] is not None]
     ends += [value for _, _, row in rows for value in row["difference_by_seed"].values()]
     axis = axis_over([*ends, *(row["difference"] for _, _, row in rows)],
                      include=(0.0, metrics["minimum_gain"]))  # fmt: skip
+    ink = inks(metrics["arms"])
     return Forest(
         axis=axis,
         zero=axis.at(0.0),
@@ -69,7 +86,7 @@ def forest(metrics: Mapping[str, Any], rows: Sequence[tuple[str, str, Any]]) -> 
             ForestRow(
                 title=title,
                 row=row,
-                ink=ink(arm),
+                ink=ink[arm],
                 middle=axis.at(row["difference"]),
                 low=None if row["low"] is None else axis.at(row["low"]),
                 high=None if row["high"] is None else axis.at(row["high"]),
@@ -80,28 +97,9 @@ def forest(metrics: Mapping[str, Any], rows: Sequence[tuple[str, str, Any]]) -> 
     )
 
 
-def arms_forest(metrics: Mapping[str, Any]) -> Forest | None:
-    """Return each arm's difference to the reference."""
-    rows = [
-        (arm_title(arm), arm, row)
-        for arm, row in metrics["arms"].items()
-        if row["difference"] is not None
-    ]
-    return forest(metrics, rows) if rows else None
-
-
-def contrasts_forest(metrics: Mapping[str, Any]) -> Forest | None:
-    """Return the chosen synthetic arm's difference to each free baseline."""
-    rows = [
-        (f"against {arm_title(row['against']).lower()}", row["against"], row)
-        for row in metrics["contrasts"]
-    ]
-    return forest(metrics, rows) if rows else None
-
-
-def filter_histograms(run: Run) -> dict[str, Histogram]:
-    """Return each filter's scores in the first repetition, kept and rejected apart."""
-    folder = run.first("filter").path
+def filter_histograms(run: Run, pool: str) -> dict[str, Histogram]:
+    """Return each filter's scores of a pool in the first repetition, kept and rejected apart."""
+    folder = run.first("filter").path / pool
     scores = pd.read_parquet(folder / "scores.parquet")
     kept = pd.read_parquet(folder / "decisions.parquet").set_index("sample_id")["kept"]
     found = {}

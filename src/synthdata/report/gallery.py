@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from PIL import Image
 
+from synthdata.filters.kept import DECISIONS
 from synthdata.manifest import load_dataset
 from synthdata.report.run import Run
 from synthdata.samples import DetectionDataset, Sample
@@ -63,38 +64,58 @@ class Gallery:
 
 
 def build_gallery(run: Run, *, num_images: int) -> Gallery:
-    """Return real images beside generated ones, kept and rejected, of the first repetition.
+    """Return real images beside those of each pool of the first repetition.
+
+    Of a pool that was filtered, kept and rejected images are apart.
 
     Args:
         run: The finished run.
-        num_images: Of the real and of the kept group; the others show a third.
+        num_images: Of the real group and of each pool; rejected groups show a third.
     """
     prepared = load_dataset(run.first("prepare").path)
-    generated = load_dataset(run.first("generate").path)
-    decisions = pd.read_parquet(run.first("filter").path / "decisions.parquet")
+    wanted = [_Wanted("Real, train", prepared, prepared.split("train").samples, num_images)]
+    if run.has("generate"):
+        made = load_dataset(run.first("generate").path)
+        for pool in dict.fromkeys(sample.pool for sample in made):
+            wanted += _of_pool(run, pool, made.where(pool=pool), num_images)
+    groups = {
+        one.title: tuple(
+            _picture(one.dataset, sample, one.notes.get(sample.sample_id, ""))
+            for sample in _pick(one.samples, one.count)
+        )
+        for one in wanted
+    }
+    return Gallery(groups, {one.title: len(one.samples) for one in wanted})
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A group of pictures to be."""
+
+    title: str
+    dataset: DetectionDataset
+    samples: Sequence[Sample]
+    count: int
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _of_pool(run: Run, pool: str, made: DetectionDataset, num_images: int) -> list[_Wanted]:
+    path = run.first("filter").path / pool / DECISIONS if run.has("filter") else None
+    if path is None or not path.is_file():
+        return [_Wanted(f"Pool {pool}", made, made.samples, num_images)]
+    decisions = pd.read_parquet(path)
     reasons = dict(zip(decisions["sample_id"], decisions["reason"].fillna(""), strict=True))
     kept = set(decisions.loc[decisions["kept"], "sample_id"])
-    pool = str(run.first("filter").section["pool"])
-    judged = [s for s in generated if s.generator == pool and s.sample_id in reasons]
-    fewer = max(num_images // 3, 3)
-    wanted: list[tuple[str, DetectionDataset, Sequence[Sample], int]] = [
-        ("real", prepared, prepared.split("train").samples, num_images),
-        ("kept", generated, [s for s in judged if s.sample_id in kept], num_images),
-        ("rejected", generated, [s for s in judged if s.sample_id not in kept], fewer),
+    rejected = [sample for sample in made if sample.sample_id not in kept]
+    return [
+        _Wanted(
+            f"Pool {pool}, kept by the filter",
+            made,
+            [sample for sample in made if sample.sample_id in kept],
+            num_images,
+        ),
+        _Wanted(f"Pool {pool}, rejected", made, rejected, max(num_images // 3, 3), reasons),
     ]
-    others = sorted({s.generator for s in generated} - {pool})
-    wanted += [(o, generated, generated.where(generator=o).samples, fewer) for o in others]
-    groups = {
-        title: tuple(
-            _picture(
-                dataset, sample, reasons.get(sample.sample_id, "") if title == "rejected" else ""
-            )
-            for sample in _pick(samples, count)
-        )
-        for title, dataset, samples, count in wanted
-    }
-    totals = {title: len(samples) for title, _, samples, _ in wanted}
-    return Gallery(groups, totals)
 
 
 def _pick(samples: Sequence[Sample], count: int) -> list[Sample]:

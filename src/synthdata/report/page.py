@@ -1,6 +1,7 @@
 """`report.html`: one file that loads nothing, not even a script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import yaml
@@ -8,21 +9,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from synthdata import __version__
-from synthdata.config import STAGES
 from synthdata.config.report import ReportConfig
 from synthdata.report import figures, numerals, tables, wording
 from synthdata.report.fidelity import fidelity_tables
 from synthdata.report.gallery import build_gallery
 from synthdata.report.run import Run
 
-_MARKS = {
-    "helps": "▲", "ahead": "▲", "hurts": "▼", "behind": "▼", "no_gain": "■",
-    "level": "■", "inconclusive": "◆", "undecided": "◆", "reference": "●",
-}  # fmt: skip
-_STANDINGS = ("ahead", "behind", "level", "undecided")  # of the chosen arm against a baseline
-_VERDICTS = {**wording.VERDICT_TITLES, **dict(zip(_STANDINGS, _STANDINGS, strict=True))}
+_MARKS = {"helps": "▲", "hurts": "▼", "no_gain": "■", "inconclusive": "◆"}
 # A table of more classes than that is wider than any screen; they go into a second one.
 MAX_CLASS_COLUMNS = 8
+_MAX_KEY_NUMBERS = 5
 
 
 def render_page(run: Run, metrics: Mapping[str, Any], *, section: ReportConfig, name: str) -> str:
@@ -42,18 +38,16 @@ def render_page(run: Run, metrics: Mapping[str, Any], *, section: ReportConfig, 
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "arm_title": wording.arm_title,
         "duration": numerals.duration,
-        "ink": figures.ink,
         "measured": numerals.measured,
-        "interval": lambda row: wording.interval(row, metrics["confidence"]),
+        "interval": partial(wording.interval, confidence=metrics["confidence"]),
         "p_value": numerals.p_value,
         "percent": numerals.percent,
         "score": numerals.score,
         "signed": numerals.signed,
         "unbroken": _unbroken,
     }
-    environment.globals |= {"marks": _MARKS, "verdict_titles": _VERDICTS}
+    environment.globals |= {"marks": _MARKS, "verdict_titles": wording.VERDICT_TITLES}
     context = {
         **_verdict_context(metrics),
         **_run_context(run, metrics),
@@ -71,42 +65,53 @@ def _unbroken(text: str) -> Markup:
 
 
 def _verdict_context(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    arms = metrics["arms"]
-    chosen = arms.get(metrics["headline_arm"])
+    arms, contrasts = metrics["arms"], metrics["contrasts"]
     return {
         "metrics": metrics,
-        "chosen": chosen,
-        "chosen_title": wording.arm_title(metrics["headline_arm"] or ""),
-        "reference_title": wording.arm_title(metrics["reference"]),
+        "chosen": contrasts[0]["arm"] if contrasts else None,
         "confidence": metrics["confidence"],
         "minimum_gain": metrics["minimum_gain"],
         "key_numbers": _key_numbers(metrics),
+        "ink": figures.inks(arms),
+        "role_titles": wording.ROLE_TITLES,
+        "contrast_title": partial(wording.contrast_title, metrics),
         "arms_forest": figures.arms_forest(metrics),
-        "contrasts_forest": figures.contrasts_forest(metrics),
-        "arm_inks": {arm: figures.ink(arm) for arm in arms},
-        "costs": [(a, r) for a, r in arms.items() if r["cost_s"] is not None],
+        "contrasts_forests": {
+            name: figures.contrasts_forest(metrics, scored["contrasts"])
+            for name, scored in _scored_sets(metrics).items()
+            if scored["contrasts"]
+        },
+        "costs": [row for row in arms.values() if row["cost_s"] is not None],
         "method": wording.method(metrics),
         "total_time": sum(metrics["timings_s"].values()),
     }
 
 
+def _scored_sets(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the results on each evaluation set, the split first."""
+    return {metrics["evaluation_split"]: metrics, **metrics["shifted"]}
+
+
 def _key_numbers(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the few numbers that stand under the headline."""
-    shown = dict.fromkeys([metrics["reference"], "copy_paste", metrics["headline_arm"], "oracle"])
+    """Return the few numbers that stand under the headline: of all arms that contrasts name."""
+    arms = metrics["arms"]
+    tested = [row[side] for row in metrics["contrasts"] for side in ("against", "arm")]
+    ceilings = [name for name, row in arms.items() if row["role"] == "ceiling"]
     numbers = []
-    for arm, row in ((arm, metrics["arms"][arm]) for arm in shown if arm in metrics["arms"]):
+    for arm in list(dict.fromkeys([metrics["reference"], *tested, *ceilings]))[:_MAX_KEY_NUMBERS]:
+        row = arms[arm]
         gain = "" if row["difference"] is None else f"{numerals.signed(row['difference'])} "
         numbers.append(
             {
-                "title": wording.arm_title(arm),
+                "title": row["title"],
                 "value": numerals.score(row["map50_95"]),
                 "note": f"{gain}mAP50-95",
             }
         )
-    chosen = metrics["arms"].get(metrics["headline_arm"])
-    if chosen and chosen["cost_s_per_point"] is not None:
-        cost = numerals.duration(chosen["cost_s_per_point"])
-        numbers.append({"title": "Cost", "value": cost, "note": "a point of mAP50-95"})
+    price = metrics["contrasts"][0]["cost_s_per_point"] if metrics["contrasts"] else None
+    if price is not None:
+        cost = numerals.duration(price)
+        numbers.append({"title": "Cost", "value": cost, "note": "per point of mAP50-95"})
     return numbers
 
 
@@ -114,6 +119,7 @@ def _run_context(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
     class_names, splits = tables.split_table(run)
     many = len(class_names) > MAX_CLASS_COLUMNS
     source = run.first("prepare").section["source"]
+    score = run.first("score").metrics if run.has("score") else None
     return {
         "source": str(source.get("path", source["kind"])),
         "all_class_names": class_names,
@@ -121,24 +127,36 @@ def _run_context(run: Run, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "splits": splits,
         "has_reserve": any(row.split == "reserve" for row in splits),
         "data_problems": tables.data_problems(run.first("prepare")),
-        "histograms": figures.filter_histograms(run),
-        "score": run.first("score").metrics,
-        "fidelity": fidelity_tables(run.first("score").metrics.get("fidelity")),
-        "filter_table": tables.filter_table(run.first("filter"), class_names),
+        "score": score,
+        "fidelity": fidelity_tables(score.get("fidelity")) if score else (),
+        "filters": _filters(run, class_names),
         "generator_curves": figures.generator_curves(run),
         "detector_curves": figures.detector_curves(run, list(metrics["arms"])),
         "times": tables.time_rows(run, metrics["timings_s"]),
         "environment": [*metrics["environment"].items()],
         "stage_facts": [
             (stage, tables.facts(run.first(stage)))
-            for stage in ("prepare", "fit", "layout", "generate", "version")
+            for stage in run.stages()
+            if stage in ("prepare", "fit", "layout", "generate", "version")
         ],
+    }
+
+
+def _filters(run: Run, class_names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what the filters found of each pool that they looked at."""
+    pools = run.first("filter").metrics["pools"] if run.has("filter") else {}
+    return {
+        pool: {
+            "histograms": figures.filter_histograms(run, pool),
+            "table": tables.filter_table(measured, class_names),
+        }
+        for pool, measured in pools.items()
     }
 
 
 def _configs(run: Run, section: ReportConfig) -> list[tuple[str, str, str]]:
     """Return each stage's name, the beginning of its key, and its config as YAML."""
-    folders = [run.first(stage) for stage in STAGES[:-1]]
+    folders = [run.first(stage) for stage in run.stages()]
     resolved = [(folder.stage, folder.key[:12], folder.section) for folder in folders]
     resolved.append(("report", "", section.model_dump(mode="json")))
     return [

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synthdata.armfolder import EVAL
+from synthdata.config.arms import Contrast
 from synthdata.detectors.jobs import read_predictions
-from synthdata.evaluation import image_variances
 from synthdata.manifest import load_dataset
 from synthdata.metrics.detection import bootstrap_counts, bootstrap_map
-from synthdata.report.run import Run, StageFolder
-from synthdata.samples import DetectionDataset, IntArray
+from synthdata.report.run import Run
 from synthdata.seeding import derive_seed
+from synthdata.verdict import image_variance
 
 
 @dataclass(frozen=True)
@@ -21,55 +22,52 @@ class ImageBootstrap:
 
     Attributes:
         map50_95: Arm to `(seeds, resamples)` scores; empty where nothing was resampled.
+        num_units: Images that were resampled, or groups of images that belong together; None
+            where nothing was.
     """
 
     map50_95: Mapping[str, npt.NDArray[np.float64]]
+    num_units: int | None = None
 
-    def variances(self, arms: Sequence[str], *, reference: str) -> dict[str, float] | None:
-        """Return the variance of each arm's mean difference to `reference` over resamples.
+    def variances(self, contrasts: Sequence[Contrast]) -> dict[Contrast, float] | None:
+        """Return the variance that the choice of images gives each contrast.
 
         Returns:
             None where nothing was resampled.
         """
         if not self.map50_95:
             return None
-        return image_variances(
-            {arm: self.map50_95[arm] for arm in (reference, *arms)}, reference=reference
-        )
+        return image_variance(self.map50_95, contrasts=contrasts)
 
 
-def resample_images(run: Run, arms: Sequence[str], *, num_resamples: int) -> ImageBootstrap:
-    """Score every arm and seed on resampled evaluation images.
+def resample_images(
+    run: Run, evaluation_set: str, arms: Sequence[str], *, num_resamples: int
+) -> ImageBootstrap:
+    """Score arms and seeds on resampled evaluation images.
 
     Args:
         run: The finished run.
+        evaluation_set: Which images.
         arms: Which.
         num_resamples: How many; 0 resamples nothing.
     """
     if not num_resamples:
         return ImageBootstrap({})
     scores: dict[str, list[npt.NDArray[np.float64]]] = {arm: [] for arm in arms}
+    groups: list[str] = []
     for folder in run.of("train"):
-        truth = _evaluation_images(run, folder)
+        version = run.folders[folder.seed, "version"].path
+        truth = load_dataset(version / EVAL / evaluation_set)
+        groups = truth.groups()
         counts = bootstrap_counts(
-            len(truth), num_resamples=num_resamples, seed=derive_seed(0, "report", "images")
+            len(truth),
+            num_resamples=num_resamples,
+            seed=derive_seed(0, "report", "images"),
+            groups=groups,
         )
         for arm in arms:
-            scores[arm].append(_score(folder, arm, truth, counts))
-    return ImageBootstrap({arm: np.stack(rows) for arm, rows in scores.items()})
-
-
-def _evaluation_images(run: Run, folder: StageFolder) -> DetectionDataset:
-    split = str(folder.metrics["evaluation_split"])
-    return load_dataset(run.folders[folder.seed, "version"].path / "eval" / split)
-
-
-def _score(
-    folder: StageFolder, arm: str, truth: DetectionDataset, counts: IntArray
-) -> npt.NDArray[np.float64]:
-    predictions = read_predictions(
-        folder.path / "jobs" / arm,
-        str(folder.metrics["evaluation_split"]),
-        num_images=len(truth),
-    )
-    return bootstrap_map(truth, predictions, counts=counts)
+            job_dir = folder.path / "jobs" / arm
+            found = read_predictions(job_dir, evaluation_set, num_images=len(truth))
+            scores[arm].append(bootstrap_map(truth, found, counts=counts))
+    stacked = {arm: np.stack(rows) for arm, rows in scores.items()}
+    return ImageBootstrap(stacked, num_units=len(set(groups)))

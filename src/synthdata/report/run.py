@@ -1,18 +1,19 @@
 """What a finished run left on the disk, as the report needs it; reads, never computes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
 from synthdata.config import STAGES, StageName
-from synthdata.config.version import ArmName
 from synthdata.errors import RunError
 from synthdata.files import read_json
 from synthdata.manifest import load_dataset
 from synthdata.runfolder import CONFIG, METRICS
+
+_ALWAYS: tuple[StageName, ...] = ("prepare", "version", "train")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Run:
 
     Attributes:
         seeds: The paired repetitions, in order.
-        folders: Each repetition's stages.
+        folders: Each repetition's stages; one that no arm asks for isn't there.
     """
 
     seeds: tuple[int, ...]
@@ -52,9 +53,17 @@ class Run:
         """Return the first repetition's folder of a stage."""
         return self.folders[self.seeds[0], stage]
 
+    def has(self, stage: StageName) -> bool:
+        """Return whether the run has a stage."""
+        return (self.seeds[0], stage) in self.folders
+
     def of(self, stage: StageName) -> list[StageFolder]:
         """Return a stage's folder for each repetition, in the order of the seeds."""
-        return [self.folders[seed, stage] for seed in self.seeds]
+        return [self.folders[seed, stage] for seed in self.seeds] if self.has(stage) else []
+
+    def stages(self) -> list[StageName]:
+        """Return the stages that the run has, in their order."""
+        return [stage for stage in STAGES[:-1] if self.has(stage)]
 
     def computed(self, stage: StageName) -> list[StageFolder]:
         """Return a stage's folders, those that repetitions share once."""
@@ -68,24 +77,13 @@ class Run:
         """
         if len(self.seeds) == 1:
             return []
-        shared = [stage for stage in STAGES[:-1] if len(self.computed(stage)) == 1]
+        shared = [stage for stage in self.stages() if len(self.computed(stage)) == 1]
         draws = {_train_images(folder.path) for folder in self.computed("prepare")}
         return ["prepare", *shared] if len(draws) == 1 and "prepare" not in shared else shared
-
-    def arms(self) -> list[str]:
-        """Return the arms that every repetition trained, in the order of the config's list."""
-        trained = [set(folder.metrics["arms"]) for folder in self.of("train")]
-        return in_order(set.intersection(*trained))
 
 
 def _train_images(prepared: Path) -> tuple[str | None, ...]:
     return tuple(sample.sha256 for sample in load_dataset(prepared).split("train"))
-
-
-def in_order(arms: Iterable[str]) -> list[str]:
-    """Return arms in the order in which a reader expects them; JSON files don't keep one."""
-    known = get_args(ArmName)
-    return sorted(arms, key=lambda arm: (known.index(arm) if arm in known else len(known), arm))
 
 
 def read_run(inputs: Mapping[str, Path]) -> Run:
@@ -99,15 +97,12 @@ def read_run(inputs: Mapping[str, Path]) -> Run:
     """
     folders = {(folder.seed, folder.stage): folder for folder in _read(inputs)}
     seeds = tuple(sorted({seed for seed, _ in folders}))
-    missing = [
-        f"seed-{seed}/{stage}"
-        for seed in seeds
-        for stage in STAGES[:-1]
-        if (seed, stage) not in folders
-    ]
+    stages = [stage for stage in STAGES[:-1] if any(of == stage for _, of in folders)]
+    wanted = list(dict.fromkeys([*_ALWAYS, *stages]))
+    missing = [f"seed-{s}/{of}" for s in seeds for of in wanted if (s, of) not in folders]
     if missing or not seeds:
         raise RunError(
-            "the report needs every stage from prepare to train of each repetition; "
+            "the report needs the stages of each repetition; "
             f"missing: {', '.join(missing) or 'all'}; run those stages first"
         )
     return Run(seeds, folders)

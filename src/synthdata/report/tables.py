@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -101,9 +102,8 @@ class FilterTable:
     facts: tuple[tuple[str, str], ...]
 
 
-def filter_table(folder: StageFolder, class_names: Sequence[str]) -> FilterTable:
-    """Return the filter stage's measurements of its three sets side by side."""
-    metrics = folder.metrics
+def filter_table(metrics: Mapping[str, Any], class_names: Sequence[str]) -> FilterTable:
+    """Return the filter stage's measurements of a pool's three sets side by side."""
     names = ("pool", "filtered", "random_drop")
     sets = [metrics["sets"][name] for name in names]
     rows = [("images", tuple(metrics["num_images"][name] for name in names))]

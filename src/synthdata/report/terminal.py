@@ -1,6 +1,6 @@
 """The verdict on the terminal, and as rows for other tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -9,11 +9,9 @@ from rich.text import Text
 
 from synthdata.report import numerals, wording
 from synthdata.report.fidelity import FidelityTable, fidelity_tables
-from synthdata.report.run import in_order
 
 _STYLES = {
     "helps": "bold green", "hurts": "bold red", "no_gain": "bold", "inconclusive": "yellow",
-    "reference": "dim",
 }  # fmt: skip
 _MAX_CLASSES = 5
 _FIDELITY_NOTE = "In brackets the same between two halves of the real images; * differs from it."
@@ -26,13 +24,21 @@ def render_verdict(metrics: Mapping[str, Any]) -> RenderableType:
         metrics: The report's, as `write_report` returns them or `metrics.json` holds them.
     """
     headline = metrics["headline"]
-    style = _STYLES.get(metrics["verdict"] or "reference", "bold")
+    style = _STYLES.get(metrics["verdict"] or "", "bold")
     parts: list[RenderableType] = [Text(), Text(headline["claim"], style=style)]
     if headline["evidence"]:
         parts.append(Text(headline["evidence"]))
-    parts += [Text(), _verdict_table(metrics), Text(), _class_table(metrics), Text()]
-    parts.append(_notes(metrics))
+    for name, contrasts in _contrasts_by_set(metrics).items():
+        parts += [Text(), _contrast_table(metrics, name, contrasts)]
+    parts += [Text(), _arm_table(metrics), Text(), _notes(metrics)]
     return Group(*parts)
+
+
+def _contrasts_by_set(metrics: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the contrasts on each evaluation set that has some, the split's first."""
+    found = {metrics["evaluation_split"]: metrics["contrasts"]}
+    found |= {name: scored["contrasts"] for name, scored in metrics["shifted"].items()}
+    return {name: contrasts for name, contrasts in found.items() if contrasts}
 
 
 def print_verdict(metrics: Mapping[str, Any]) -> None:
@@ -41,18 +47,29 @@ def print_verdict(metrics: Mapping[str, Any]) -> None:
 
 
 def verdict_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the table as rows of plain values, one an arm, for an artifact or a data frame."""
+    """Return the arms as rows of plain values, for an artifact or a data frame."""
     return [
         {
             "arm": arm,
+            "role": row["role"],
             "map50_95": row["map50_95"],
             "map50": row["map50"],
             **{f"ap_{name}": row["per_class"][name] for name in metrics["class_names"]},
-            **{name: row[name] for name in ("difference", "low", "high", "p_holm")},
-            "verdict": row["verdict"],
+            "difference": row["difference"],
             "seeds": row["seeds"],
         }
-        for arm, row in ((arm, metrics["arms"][arm]) for arm in in_order(metrics["arms"]))
+        for arm, row in metrics["arms"].items()
+    ]
+
+
+def contrast_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the contrasts on every evaluation set as rows of plain values."""
+    names = ("arm", "against", "difference", "low", "high", "p", "p_holm", "verdict",
+             "seeds", "seeds_needed")  # fmt: skip
+    return [
+        {"on": evaluation_set} | {name: row[name] for name in names}
+        for evaluation_set, contrasts in _contrasts_by_set(metrics).items()
+        for row in contrasts
     ]
 
 
@@ -105,34 +122,35 @@ def _alone_table(alone: Mapping[str, Any]) -> Table:
     return table
 
 
-def _verdict_table(metrics: Mapping[str, Any]) -> Table:
-    """Return the arms' differences; fits 80 columns."""
+def _contrast_table(
+    metrics: Mapping[str, Any], on: str, contrasts: Sequence[Mapping[str, Any]]
+) -> Table:
+    """Return the named contrasts on one evaluation set; fits 80 columns."""
     table = _empty_table(
-        "mAP50-95", "diff.", f"{numerals.percent(metrics['confidence'])} int.", "p Holm"
+        "diff.", f"{numerals.percent(metrics['confidence'])} int.", "p", "Holm", first=f"on {on}"
     )
     table.add_column("verdict", no_wrap=True)
-    table.add_column("seeds", justify="right", no_wrap=True)
-    for arm in in_order(metrics["arms"]):
-        row = metrics["arms"][arm]
-        difference, ends, p = wording.difference_cells(row)
-        cells = [arm, numerals.score(row["map50_95"]), difference, ends.replace(" to ", " "), p]
-        table.add_row(
-            *(Text(cell) for cell in cells),
-            Text(wording.VERDICT_TITLES[row["verdict"]], style=_STYLES[row["verdict"]]),
-            str(row["seeds"]),
-            style="bold" if arm == metrics["headline_arm"] else "",
-        )
+    for row in contrasts:
+        difference, ends, *p = wording.contrast_cells(row)
+        cells = [f"{row['arm']} - {row['against']}", difference, ends.replace(" to ", " "), *p]
+        verdict = Text(wording.VERDICT_TITLES[row["verdict"]], style=_STYLES[row["verdict"]])
+        table.add_row(*(Text(cell) for cell in cells), verdict)
     return table
 
 
-def _class_table(metrics: Mapping[str, Any]) -> Table:
-    """Return mAP50 and each class's AP50-95; the page has those that don't fit."""
+def _arm_table(metrics: Mapping[str, Any]) -> Table:
+    """Return the arms' scores and each class's AP50-95; the page has those that don't fit."""
     names = metrics["class_names"][:_MAX_CLASSES]
-    table = _empty_table("mAP50", *(f"AP {name}" for name in names))
-    for arm in in_order(metrics["arms"]):
-        row = metrics["arms"][arm]
+    table = _empty_table("mAP50-95", "diff.", "mAP50", *(f"AP {name}" for name in names))
+    for arm, row in metrics["arms"].items():
+        gain = row["difference"]
         values = [row["map50"], *(row["per_class"][name] for name in names)]
-        table.add_row(Text(arm), *(numerals.score(value) for value in values))
+        table.add_row(
+            Text(arm),
+            numerals.score(row["map50_95"]),
+            numerals.NOTHING if gain is None else numerals.signed(gain),
+            *(numerals.score(value) for value in values),
+        )
     return table
 
 

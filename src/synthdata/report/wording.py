@@ -1,20 +1,12 @@
 """The verdict in plain words, from the metrics alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthdata.report.numerals import NOTHING, duration, p_value, percent, plain, signed
 
 Metrics = Mapping[str, Any]
 
-ARM_TITLES: Mapping[str, str] = {
-    "real": "Real only",
-    "copy_paste": "Copy-paste",
-    "synthetic": "Synthetic",
-    "synthetic_filtered": "Synthetic, filtered",
-    "synthetic_random_drop": "Synthetic, random drop",
-    "oracle": "Oracle (more real images)",
-}
 VERDICT_TITLES: Mapping[str, str] = {
     "reference": "reference",
     "helps": "helps",
@@ -22,6 +14,26 @@ VERDICT_TITLES: Mapping[str, str] = {
     "no_gain": "no gain",
     "inconclusive": "inconclusive",
 }
+ROLE_TITLES: Mapping[str, str] = {
+    "reference": "reference",
+    "free": "free",
+    "candidate": "candidate",
+    "ceiling": "ceiling, not tested",
+}
+# What an arm does in comparison with the reference, and with another arm.
+_AGAINST_REFERENCE = {
+    "helps": "helps here",
+    "hurts": "hurts here",
+    "no_gain": "brings no gain worth having here",
+    "inconclusive": "is not shown to help here",
+}
+_AGAINST_OTHER = {
+    "helps": "does better here than {other}",
+    "hurts": "does worse here than {other}",
+    "no_gain": "brings no gain worth having here over {other}",
+    "inconclusive": "is not shown to do better here than {other}",
+}
+_INFINITIVE = {"helps": "help", "hurts": "hurt", "does": "do"}
 # What repetitions share, and what else they repeat.
 _STAGE_PHRASES: Mapping[str, str] = {
     "prepare": "draw of real images",
@@ -30,13 +42,6 @@ _STAGE_PHRASES: Mapping[str, str] = {
     "generate": "set of generated images",
     "filter": "choice by the filters and by chance",
 }
-
-
-def arm_title(arm: str) -> str:
-    """Return an arm's name for people."""
-    if arm.startswith("synthetic_") and arm not in ARM_TITLES:
-        return f"Synthetic, filter {arm.removeprefix('synthetic_')} alone"
-    return ARM_TITLES.get(arm, arm.replace("_", " ").capitalize())
 
 
 def interval(row: Metrics, confidence: float) -> str:
@@ -50,119 +55,122 @@ def interval(row: Metrics, confidence: float) -> str:
     return f"{percent(confidence)} interval {signed(row['low'])} to {signed(row['high'])}"
 
 
-def difference_cells(row: Metrics) -> list[str]:
-    """Return an arm's difference, interval and p value as cells of a table."""
-    if row["difference"] is None:
-        return [NOTHING] * 3
+def contrast_cells(row: Metrics) -> list[str]:
+    """Return a contrast's difference, interval, p and Holm's p as cells of a table."""
     ends = NOTHING if row["low"] is None else f"{signed(row['low'])} to {signed(row['high'])}"
-    return [signed(row["difference"]), ends, p_value(row["p_holm"])]
+    return [signed(row["difference"]), ends, p_value(row["p"]), p_value(row["p_holm"])]
+
+
+def contrast_title(metrics: Metrics, row: Metrics) -> str:
+    """Return "Mix against Copy-paste"."""
+    return f"{_title(metrics, row['arm'])} against {_title(metrics, row['against'])}"
 
 
 def headline(metrics: Metrics) -> dict[str, str]:
-    """Return the verdict on the chosen synthetic arm: the `claim` and its `evidence`."""
-    name = metrics["headline_arm"]
-    if name is None:
+    """Return the verdict on the first contrast: the `claim` and its `evidence`."""
+    if not metrics["contrasts"]:
         return {
-            "claim": "This run trained no synthetic arm, so it says nothing about synthetic images",
-            "evidence": "",
+            "claim": "This run names no contrast, so it gives no verdict",
+            "evidence": "State `contrasts: [[arm, against]]` before a run that is to give one.",
         }
-    arm = metrics["arms"][name]
-    reference = metrics["reference"]
-    subject = "Filtered synthetic images" if name == "synthetic_filtered" else "Synthetic images"
-    claim = {
-        "helps": "help here",
-        "hurts": "hurt here",
-        "no_gain": "bring no gain worth having here",
-        "inconclusive": "are not shown to help here",
-    }[arm["verdict"]]
-    if reference == "synthetic_random_drop":
-        subject = "The filters"
-        claim = {
-            "helps": "beat a random drop here",
-            "hurts": "do worse than a random drop here",
-            "no_gain": "bring no gain worth having over a random drop here",
-            "inconclusive": "are not shown to beat a random drop here",
-        }[arm["verdict"]]
-    if metrics["provisional"] and arm["verdict"] in ("helps", "hurts"):
-        claim = f"seem to {claim}"
-    if arm["verdict"] == "no_gain" and arm["high"] < 0:
-        claim += ", and may do harm"
+    row = metrics["contrasts"][0]
+    scores = [metrics["arms"][row[side]]["map50_95"] for side in ("arm", "against")]
     evidence = (
-        f"{plain(arm['map50_95'])} against {plain(metrics['arms'][reference]['map50_95'])} "
-        f"for {arm_title(reference).lower()}; "
-        f"{interval(arm, metrics['confidence'])}, {_repetitions(arm['seeds'])}"
-        + (f", p {p_value(arm['p_holm'])} (Holm)." if arm["p_holm"] is not None else ".")
+        f"{plain(scores[0])} against {plain(scores[1])} for {_title(metrics, row['against'])}; "
+        f"{interval(row, metrics['confidence'])}, {_repetitions(row['seeds'])}"
+        + (f", p {p_value(row['p_holm'])} (Holm)." if row["p_holm"] is not None else ".")
     )
-    if arm["verdict"] == "no_gain":
+    if row["verdict"] == "no_gain":
         evidence += f" The smallest gain worth having was set at {plain(metrics['minimum_gain'])}."
-    if arm["verdict"] == "inconclusive":
-        evidence += _would_settle(arm)
+    if row["verdict"] == "inconclusive":
+        evidence += _would_settle(metrics, row)
     return {
-        "claim": f"{subject} {claim}: {signed(arm['difference'])} mAP50-95",
+        "claim": f"{claim(metrics, row)}: {signed(row['difference'])} mAP50-95",
         "evidence": evidence,
     }
+
+
+def claim(metrics: Metrics, row: Metrics) -> str:
+    """Return what a contrast's verdict says, in words: "Mix helps here"."""
+    other = _title(metrics, row["against"])
+    phrases = _AGAINST_REFERENCE if row["against"] == metrics["reference"] else _AGAINST_OTHER
+    said = phrases[row["verdict"]].format(other=other)
+    if metrics["provisional"] and row["verdict"] in ("helps", "hurts"):
+        verb, rest = said.split(" ", 1)
+        said = f"seems to {_INFINITIVE[verb]} {rest}"
+    if row["verdict"] == "no_gain" and row["high"] < 0:
+        said += ", and may do harm"
+    return f"{_title(metrics, row['arm'])} {said}"
+
+
+def _title(metrics: Metrics, arm: str) -> str:
+    return str(metrics["arms"][arm]["title"])
 
 
 def _repetitions(seeds: int) -> str:
     return f"{seeds} paired seeds" if seeds > 1 else "a single seed"
 
 
-def _would_settle(arm: Metrics) -> str:
-    needed = arm["seeds_needed"]
-    if needed is None and arm["low"] is not None:
+def _would_settle(metrics: Metrics, row: Metrics) -> str:
+    needed, gain = row["seeds_needed"], plain(metrics["minimum_gain"])
+    if needed is None and row["low"] is not None:
         return (
-            " Even a thousand seeds would not settle a difference of this size; more evaluation "
-            "images may."
+            f" Even a thousand seeds would not settle a gain of {gain}; more images to score may."
         )
-    if needed is None or needed <= arm["seeds"]:
+    if needed is None or needed <= row["seeds"]:
         return ""
-    return f" About {needed} seeds would settle a difference of this size."
+    return f" About {needed} seeds would settle a gain of {gain}."
 
 
 def notes(metrics: Metrics) -> list[dict[str, str]]:
     """Return what must be read together with the headline, as `topic` and `text`."""
     found = [("Caution", text) for text in metrics["warnings"]]
-    if metrics["headline_arm"] is not None:
-        found += [_contrast_note(contrast) for contrast in metrics["contrasts"]]
-        found += _oracle_notes(metrics)
+    found += [_contrast_note(metrics, row) for row in metrics["contrasts"][1:]]
+    found += [
+        (f"On {name}", f"{claim(metrics, row)}: {_numbers(row)}.")
+        for name, scored in metrics["shifted"].items()
+        for row in scored["contrasts"]
+    ]
+    found += _ceiling_notes(metrics)
+    if metrics["layout_score"] is not None:
         found += _layout_notes(metrics["layout_score"])
-        found += _cost_notes(metrics)
+    found += _cost_notes(metrics)
     found += _conditions(metrics)
     return [{"topic": topic, "text": text} for topic, text in found]
 
 
-def _contrast_note(contrast: Metrics) -> tuple[str, str]:
-    other = contrast["against"]
-    topic, what = {
-        "copy_paste": ("Copy-paste", "It costs nothing and"),
-        "synthetic_random_drop": ("Filter or chance", "Dropping as many images at random"),
-    }.get(other, (arm_title(other), "It"))
-    numbers = f"the synthetic arm is at {signed(contrast['difference'])} mAP50-95 against it"
-    if contrast["low"] is None:
-        return topic, f"{what} can't be told apart by this run: {numbers}."
-    numbers += f" ({signed(contrast['low'])} to {signed(contrast['high'])})"
-    claim = {
-        "ahead": "does less",
-        "behind": "does more",
-        "level": "does as well",
-        "undecided": "is not shown to do less or more",
-    }[contrast["verdict"]]
-    return topic, f"{what} {claim}: {numbers}."
+def _contrast_note(metrics: Metrics, row: Metrics) -> tuple[str, str]:
+    is_twin = metrics["arms"][row["arm"]]["twin"] == row["against"]
+    topic = "Twin" if is_twin else f"Against {_title(metrics, row['against'])}"
+    return topic, f"{claim(metrics, row)}: {_numbers(row)}."
 
 
-def _oracle_notes(metrics: Metrics) -> list[tuple[str, str]]:
-    oracle = metrics["arms"].get("oracle")
-    if oracle is None:
-        return []
-    share = metrics["arms"][metrics["headline_arm"]]["oracle_recovery"]
-    gain = f"{signed(oracle['difference'])} mAP50-95"
-    if share is None:
-        text = f"More real images made {gain}, not shown to be a gain, so no share of it is stated."
-    elif share < 0:
-        text = f"More real images gained {gain}; the synthetic ones recover none of it."
-    else:
-        text = f"More real images gained {gain}; the synthetic ones recover {percent(share)} of it."
-    return [("Oracle", text)]
+def _numbers(row: Metrics) -> str:
+    if row["low"] is None:
+        return f"{signed(row['difference'])} mAP50-95, without an interval"
+    return (
+        f"{signed(row['difference'])} mAP50-95 ({signed(row['low'])} to {signed(row['high'])}, "
+        f"p {p_value(row['p_holm'])} by Holm)"
+    )
+
+
+def _ceiling_notes(metrics: Metrics) -> list[tuple[str, str]]:
+    found = []
+    for name, row in metrics["arms"].items():
+        if row["role"] != "ceiling":
+            continue
+        text = (
+            f"Real images that the other arms must do without made {signed(row['difference'])} "
+            "mAP50-95. This is shown for scale and not tested"
+        )
+        shares = metrics["recovery"].get(name)
+        told = metrics["contrasts"][0]["arm"] if metrics["contrasts"] else None
+        if shares is not None and told in shares:
+            share = shares[told]
+            recovered = f"{percent(share)} of it" if share > 0 else "none of it"
+            text += f"; {_title(metrics, told)} has {recovered}"
+        found.append((row["title"], f"{text}."))
+    return found
 
 
 def _layout_notes(layout_score: Metrics) -> list[tuple[str, str]]:
@@ -183,12 +191,15 @@ def _layout_notes(layout_score: Metrics) -> list[tuple[str, str]]:
 
 
 def _cost_notes(metrics: Metrics) -> list[tuple[str, str]]:
-    arm = metrics["arms"][metrics["headline_arm"]]
-    if arm["cost_s"] is None:
+    if not metrics["contrasts"]:
         return []
-    text = f"Making the images took {duration(arm['cost_s'])} beyond the detector's training"
-    if arm["verdict"] == "helps" and arm["cost_s_per_point"] is not None:
-        text += f", {duration(arm['cost_s_per_point'])} a point of mAP50-95"
+    row = metrics["contrasts"][0]
+    seconds = metrics["arms"][row["arm"]]["cost_s"]
+    if seconds is None:
+        return []
+    text = f"Making the images took {duration(seconds)} beyond the detector's training"
+    if row["cost_s_per_point"] is not None:
+        text += f", {duration(row['cost_s_per_point'])} per point of mAP50-95"
     return [("Cost", f"{text}.")]
 
 
@@ -203,12 +214,9 @@ def _conditions(metrics: Metrics) -> list[tuple[str, str]]:
             "shared would have given."
         )
         found.append(("Conditional on", text))
-    if metrics["evaluation_split"] == "val":
-        text = "val, where choices are made; a run with --final scores on test and logs the look."
-    else:
-        looks = len(metrics["test_looks"])
-        text = f"test, which this run opened {looks} time{'s' * (looks != 1)}."
-    found.append(("Scored on", text))
+    found += _scored_on(metrics)
+    if metrics["extensions"]:
+        found.append(("Seeds added", _extensions(metrics)))
     told = [
         f"{name.removeprefix('stage ')}: {value}"
         for name, value in metrics["environment"].items()
@@ -219,19 +227,39 @@ def _conditions(metrics: Metrics) -> list[tuple[str, str]]:
     return found
 
 
+def _scored_on(metrics: Metrics) -> Iterator[tuple[str, str]]:
+    for name, looks in metrics["looks"].items():
+        if name == "val":
+            text = "val, where choices are made; --final scores on test and logs the look."
+        else:
+            text = (
+                f"{name}, whose images were looked at {len(looks)} "
+                f"time{'s' * (len(looks) != 1)} by runs in this workspace."
+            )
+        yield "Scored on", text
+
+
+def _extensions(metrics: Metrics) -> str:
+    times = metrics["extensions"]
+    return (
+        f"Seeds were added after {times} earlier verdict{'s' * (times != 1)} on these images, so "
+        f"that each test here is at the level divided by {times + 1}."
+    )
+
+
 def _listing(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
 def method(metrics: Metrics) -> str:
-    """Return how the intervals were made, in a sentence."""
+    """Return how the intervals were made, in a few sentences."""
     images = (
-        "plus the chance of which images were scored (bootstrap, the same images for all arms)"
+        "and the chance of which images were scored (bootstrap, the same images for all arms)"
         if metrics["bootstrap_samples"]
         else "without the chance of which images were scored"
     )
     return (
-        "Differences are paired over seeds; intervals are Student's t over the seeds "
-        f"{images}, not adjusted for the number of contrasts; p values are, by Holm: over the arms "
-        "here, and over the free baselines where they are what a synthetic arm is compared with."
+        f"Differences are paired over seeds; intervals cover the seeds (Student's t) {images}. "
+        "Intervals and p are not adjusted; Holm's p beside them, over the contrasts that the "
+        "config names, decides. Other arms are shown and not tested."
     )

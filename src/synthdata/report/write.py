@@ -6,10 +6,10 @@ from typing import Any
 
 from synthdata.config.report import ReportConfig
 from synthdata.files import write_text
+from synthdata.report.evaluate import evaluate_run
 from synthdata.report.markdown import render_markdown
 from synthdata.report.page import render_page
 from synthdata.report.run import read_run
-from synthdata.report.verdict import evaluate_run
 
 PAGE = "report.html"
 TEXT = "verdict.md"
@@ -21,7 +21,7 @@ def write_report(
     """Compare the arms of a finished run and write the verdict.
 
     Args:
-        section: The contrasts, named before the run.
+        section: The arms, and the contrasts that were named before the run.
         inputs: Folders of the finished stages, by `seed-<s>/<stage>`.
         out_dir: Gets `report.html` (self-contained) and `verdict.md`; `runs/<name>/report`.
 
@@ -29,8 +29,7 @@ def write_report(
         Values for `metrics.json`.
 
     Raises:
-        RunError: If a stage is missing, or repetitions were scored on different splits.
-        ConfigError: If an arm that the section names was not trained.
+        RunError: If a stage or an arm is missing, or repetitions were scored on different sets.
     """
     run = read_run(inputs)
     run_dir = out_dir.absolute().parent

@@ -1,32 +1,52 @@
-"""Which images an arm is trained on, and how often each occurs in its training list.
+"""Which images an arm is trained on, and how often each occurs in its training lists.
 
 All lists have the same length, so that every arm gets the same number of optimizer steps;
-repeats fill them. In `real` each photograph simply occurs more often, which makes it the
-duplicated-real control too.
+repeats fill them.
 """
 
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from synthdata.config.version import ArmName, VersionConfig
+from synthdata.config.arms import ArmConfig, Mixture, Phase
+from synthdata.config.pools import REAL
+from synthdata.config.version import VersionConfig
 from synthdata.errors import VersioningError
 from synthdata.samples import DetectionDataset, IntArray, Sample
 from synthdata.seeding import derive_seed
+from synthdata.versioning.ingredients import Ingredients
+from synthdata.versioning.lists import draw_places, length_for
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ArmImage:
-    """An image of an arm: its row, its file, and whether it comes on top of the real ones."""
+    """An image of an arm: its row, its file, and the part of the list that it belongs to."""
 
     sample: Sample
     file: Path
-    is_extra: bool
+    part: str
+
+
+@dataclass(frozen=True)
+class TrainingList:
+    """What one phase of a training sees.
+
+    Attributes:
+        order: `(list_length,)` positions in the arm's images, in training order, with repeats.
+        steps: Share of the optimizer steps.
+        learning_rate: Factor on the detector's rate.
+    """
+
+    order: IntArray
+    steps: float = 1.0
+    learning_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,97 +55,149 @@ class Arm:
 
     Attributes:
         name: The arm.
-        images: Those that the list holds, real ones first.
-        order: `(list_length,)` positions in `images`, in training order, with repeats.
-        num_left_out: Images that the list was too short for.
+        recipe: What it is made by.
+        images: Those that the lists hold, real ones first.
+        lists: One, or one per phase.
+        left_out: Images per pool that the lists were too short for.
     """
 
-    name: ArmName
+    name: str
+    recipe: ArmConfig
     images: tuple[ArmImage, ...]
-    order: IntArray
-    num_left_out: int
+    lists: tuple[TrainingList, ...]
+    left_out: Mapping[str, int]
 
 
-def build_arm(
-    name: ArmName,
-    section: VersionConfig,
-    *,
-    prepared: DetectionDataset,
-    pools: Mapping[str, DetectionDataset],
-) -> Arm:
-    """Return an arm's images and training list.
-
-    Args:
-        name: The arm; `real` takes the train split, `oracle` the reserve too, the others
-            the train split and their pool.
-        section: List length, share of the extra images, seed.
-        prepared: The real data.
-        pools: Extra images of each arm that has any.
+def list_length(section: VersionConfig, ingredients: Ingredients) -> int:
+    """Return the length of every training list.
 
     Raises:
-        VersioningError: If the arm has no images for a part of its list.
+        VersioningError: If the section's own has no room for every real image of an arm.
     """
-    real = prepared.split("train", "reserve") if name == "oracle" else prepared.split("train")
-    extra = pools.get(name)
-    fraction = 0.0 if extra is None else section.extra_fraction
-    images = [ArmImage(sample, real.image_path(sample), is_extra=False) for sample in real]
-    if extra is not None:
-        images += [ArmImage(sample, extra.image_path(sample), is_extra=True) for sample in extra]
-    try:
-        order = arm_list(
-            num_real=len(real),
-            num_extra=len(images) - len(real),
-            list_length=section.list_length,
-            extra_fraction=fraction,
-            seed=derive_seed(section.seed, "version", name),
+    real_needs, extra_needs = [], []
+    for name, arm in section.arms.items():
+        widest = max(arm.mixtures(), key=_real_share)
+        num_real = len(ingredients.prepared.split(*widest.real))
+        if _real_share(widest) > 0:
+            real_needs.append((num_real, _real_share(widest), name))
+        for mixture in arm.mixtures():
+            for pool, part in mixture.extra.items():
+                share = part.share * _own_share(mixture)
+                extra_needs.append((len(ingredients.extras[pool, part.keep]), share))
+    if section.list_length == "auto":
+        needs = [(num, share) for num, share, _ in real_needs]
+        return length_for([*needs, *extra_needs], batch_size=section.batch_size)
+    for num, share, name in real_needs:
+        if round(section.list_length * share) < num:
+            least = length_for([(num, share)], batch_size=section.batch_size)
+            raise VersioningError(
+                f"arm {name!r} has {round(section.list_length * share)} places for {num} real "
+                "images, so that it would be trained on fewer than the other arms; expected "
+                f"version.list_length to be at least {least}, or auto, got {section.list_length}"
+            )
+    return section.list_length
+
+
+def _own_share(mixture: Mixture) -> float:
+    """Return the share of a list that isn't replayed from the one before."""
+    return 1 - mixture.replay if isinstance(mixture, Phase) else 1.0
+
+
+def _real_share(mixture: Mixture) -> float:
+    return mixture.real_share * _own_share(mixture)
+
+
+def build_arm(name: str, section: VersionConfig, ingredients: Ingredients, *, length: int) -> Arm:
+    """Return an arm's images and training lists.
+
+    Args:
+        name: The arm, one of the section's.
+        section: Its recipe, and the seed.
+        ingredients: What it takes images from.
+        length: Of each list.
+
+    Raises:
+        VersioningError: If the arm has no images for a part of a list.
+    """
+    recipe = section.arms[name]
+    candidates: dict[tuple[str, str], ArmImage] = {}
+    for part, dataset in chain.from_iterable(_parts(one, ingredients) for one in recipe.mixtures()):
+        for sample in dataset:
+            image = ArmImage(sample, dataset.image_path(sample), part)
+            candidates.setdefault((part, sample.sample_id), image)
+    place = {key: position for position, key in enumerate(candidates)}
+    rng = np.random.default_rng(derive_seed(section.seed, "version", name))
+    orders: list[IntArray] = []
+    for mixture in recipe.mixtures():
+        before = orders[-1] if orders else np.zeros(0, np.int64)
+        replayed = rng.permutation(before)[: length - round(length * _own_share(mixture))]
+        drawn = _draw(mixture, ingredients, length - len(replayed), place, rng, arm=name)
+        orders.append(rng.permutation(np.concatenate([*drawn, replayed])))
+    used, positions = np.unique(np.concatenate(orders), return_inverse=True)
+    images = list(candidates.values())
+    lists = [
+        TrainingList(
+            order.astype(np.int64),
+            steps=mixture.steps if isinstance(mixture, Phase) else 1.0,
+            learning_rate=mixture.learning_rate if isinstance(mixture, Phase) else 1.0,
         )
-    except VersioningError as error:
-        raise VersioningError(f"arm {name!r}: {error}") from None
-    used, positions = np.unique(order, return_inverse=True)
-    num_left_out = len(images) - len(used)
-    if num_left_out:
+        for mixture, order in zip(recipe.mixtures(), np.split(positions, len(orders)), strict=True)
+    ]
+    arm = Arm(
+        name=name,
+        recipe=recipe,
+        images=tuple(images[i] for i in used),
+        lists=tuple(lists),
+        left_out=_left_out(images, set(used.tolist())),
+    )
+    for part, number in arm.left_out.items():
         logger.warning(
-            "arm %r: %d of its %d images are left out, since they have %d places in the list; "
-            "raise version.list_length to train on all of them",
-            name, num_left_out, len(images), section.list_length,
+            "arm %r: %d images of %s have no place in its list; raise version.list_length, or set "
+            "it to auto, to train on all of them", name, number, part,
         )  # fmt: skip
-    return Arm(name, tuple(images[i] for i in used), positions.astype(np.int64), num_left_out)
+    return arm
 
 
-def arm_list(
-    *, num_real: int, num_extra: int, list_length: int, extra_fraction: float, seed: int
-) -> IntArray:
-    """Return which image stands at each place of a training list.
-
-    Args:
-        num_real: Images 0 to `num_real - 1`; they fill what the extra ones leave.
-        num_extra: Images `num_real` to `num_real + num_extra - 1`.
-        list_length: Places. Where a group has more images than places, a random part of it
-            is in the list once.
-        extra_fraction: Share of the places for the extra images, in [0, 1].
-        seed: Of the remainders and of the order.
-
-    Returns:
-        `(list_length,)` positions, shuffled; within real and within extra, no image occurs
-        more than once more often than another.
-
-    Raises:
-        VersioningError: If a group has places but no images.
-    """
-    rng = np.random.default_rng(seed)
-    extra_places = round(list_length * extra_fraction)
-    real = _repeat_evenly(num_real, list_length - extra_places, rng, "real")
-    extra = num_real + _repeat_evenly(num_extra, extra_places, rng, "extra")
-    return rng.permutation(np.concatenate([real, extra]))
+def _parts(mixture: Mixture, ingredients: Ingredients) -> Iterator[tuple[str, DetectionDataset]]:
+    """Yield the parts of a list, real images first, with the images that each may take."""
+    if mixture.real_share > 0:
+        yield REAL, ingredients.prepared.split(*mixture.real)
+    for pool, part in mixture.extra.items():
+        yield pool, ingredients.extras[pool, part.keep]
 
 
-def _repeat_evenly(num: int, places: int, rng: np.random.Generator, group: str) -> IntArray:
-    if places and not num:
-        raise VersioningError(
-            f"its list has {places} places for {group} images and there are none; if the filters "
-            "keep none, filter/decisions.parquet says why: lower their min_score, or drop the arm"
+def _draw(
+    mixture: Mixture,
+    ingredients: Ingredients,
+    length: int,
+    place: Mapping[tuple[str, str], int],
+    rng: np.random.Generator,
+    *,
+    arm: str,
+) -> Iterator[IntArray]:
+    """Yield the positions of each part's images, with repeats."""
+    places = {pool: round(length * part.share) for pool, part in mixture.extra.items()}
+    places[REAL] = max(length - sum(places.values()), 0)
+    sampling = {pool: part.sampling for pool, part in mixture.extra.items()}
+    sampling[REAL] = mixture.sampling
+    for part, dataset in _parts(mixture, ingredients):
+        if places[part] and not len(dataset):
+            raise VersioningError(
+                f"arm {arm!r}: its list has {places[part]} places for {part} images and there are "
+                "none; if the filters keep none, decisions.parquet in the filter stage's folder "
+                "says why: lower their min_score, or drop the arm"
+            )
+        drawn = draw_places(
+            dataset.samples,
+            places=places[part],
+            sampling=sampling[part],
+            num_classes=len(dataset.class_names),
+            rng=rng,
         )
-    if not num:
-        return np.zeros(0, np.int64)
-    every_one, rest = divmod(places, num)
-    return np.concatenate([np.tile(np.arange(num), every_one), rng.permutation(num)[:rest]])
+        keys = np.array([place[part, sample.sample_id] for sample in dataset], np.int64)
+        yield keys[drawn]
+
+
+def _left_out(images: list[ArmImage], used: set[int]) -> dict[str, int]:
+    unused = Counter(image.part for i, image in enumerate(images) if i not in used)
+    return dict(sorted(unused.items()))

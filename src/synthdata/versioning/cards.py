@@ -1,7 +1,7 @@
 """Data cards: what an arm consists of and where it comes from, for people and programs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,20 @@ import numpy as np
 import yaml
 
 from synthdata.boxes import FloatArray, area
+from synthdata.config.arms import KEEP_FILTERED, KEEP_RANDOM, ArmConfig
 from synthdata.config.version import VersionConfig
 from synthdata.files import read_json, sha256_json
+from synthdata.formats.markdown import escape
 from synthdata.runfolder import CONFIG, METRICS
-from synthdata.versioning.arms import Arm
+from synthdata.versioning.arms import Arm, TrainingList
 
 _LICENCES = {
     "digits": "scikit-learn's digits (UCI Optical Recognition of Handwritten Digits), CC BY 4.0",
     "bccd": "BCCD, MIT",
 }
-_FILTER_OF_ARM = {
-    "synthetic_filtered": "the filter stage's choice",
-    "synthetic_random_drop": "as many images as the filter stage keeps, drawn at random",
+_KEPT: Mapping[str | None, str] = {
+    KEEP_FILTERED: "what all filters keep",
+    KEEP_RANDOM: "as many as all filters keep, drawn at random",
 }
 _UNKNOWN_LICENCE = "not known to synthdata; state it yourself before you share this data"
 
@@ -34,13 +36,13 @@ class Provenance:
         dataset: The real data's kind or folder.
         licence: Of the real data.
         sections: Resolved config section of each stage that made them.
-        scores: What the filter stage measured.
+        scores: What the filter stage measured, by pool.
     """
 
     dataset: str = "unknown"
     licence: str = _UNKNOWN_LICENCE
     sections: Mapping[str, Any] = field(default_factory=dict)
-    scores: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_provenance(inputs: Mapping[str, Path]) -> Provenance:
@@ -55,8 +57,7 @@ def read_provenance(inputs: Mapping[str, Path]) -> Provenance:
     }
     source = sections.get("prepare", {}).get("source", {})
     kind = str(source.get("kind", "unknown"))
-    scores = read_json(inputs["filter"] / METRICS) if "filter" in inputs else {}
-    scores.pop("elapsed_s", None)  # the same data must give the same card
+    scores = read_json(inputs["filter"] / METRICS)["pools"] if "filter" in inputs else {}
     return Provenance(
         dataset=str(source.get("path", kind)),
         licence=_LICENCES.get(kind, _UNKNOWN_LICENCE),
@@ -70,33 +71,37 @@ def arm_card(
 ) -> dict[str, Any]:
     """Return an arm's card, as JSON values.
 
-    `scores` are the filter stage's and stand only on arms that have its pool's images.
+    `scores` has what the filter stage measured of the pools that the arm takes images from.
     """
     samples = [image.sample for image in arm.images]
     objects = sum(
         (sample.annotations.counts(len(class_names)) for sample in samples),
         np.zeros(len(class_names), np.int64),
     )
-    generators = sorted({s.generator for s in samples if s.generator})
     sections = {**provenance.sections, "version": section.model_dump(mode="json")}
     return {
         "arm": arm.name,
+        "recipe": arm.recipe.model_dump(mode="json"),
         "num_images": len(samples),
         "images_by_origin": dict(sorted(Counter(s.origin for s in samples).items())),
         "images_by_split": dict(sorted(Counter(s.split for s in samples).items())),
         "objects_per_class": dict(zip(class_names, objects.tolist(), strict=True)),
         "boxes": _box_statistics(np.concatenate([s.annotations.xyxy for s in samples])),
-        "training_list": _list_statistics(arm),
+        "training_lists": [_list_statistics(arm, one) for one in arm.lists],
+        "images_left_out": dict(arm.left_out),
         "sources": {
             "dataset": provenance.dataset,
             "licence": provenance.licence,
-            "generators": generators,
-            "generator_config_sha256": sorted({s.config_sha256 for s in samples if s.generator}),
-            "filter": _filter_of(arm.name),
+            "pools": sorted(arm.recipe.pools),
+            "pool_config_sha256": sorted({s.config_sha256 for s in samples if s.pool}),
+            "filter": _what_is_kept(arm.recipe),
         },
         "config_sha256": sha256_json(sections),
         "config": sections,
-        "scores": dict(provenance.scores) if arm.name.startswith("synthetic") else {},
+        "scores": {
+            pool: dict(provenance.scores[pool])
+            for pool in sorted(arm.recipe.pools & provenance.scores.keys())
+        },
     }
 
 
@@ -115,19 +120,28 @@ def _box_statistics(xyxy: FloatArray) -> dict[str, Any]:
     return statistics
 
 
-def _filter_of(arm: str) -> str:
-    kind = arm.removeprefix("synthetic_")
-    alone = "" if kind == arm else f"the choice of the filter stage's {kind} filter alone"
-    return _FILTER_OF_ARM.get(arm, alone)
+def _what_is_kept(recipe: ArmConfig) -> str:
+    """Return what the filter stage has to do with an arm's images, in words."""
+    return "; ".join(
+        f"of {pool} " + _KEPT.get(part.keep, f"the choice of the {part.keep} filter alone")
+        for pool, part in recipe.extras()
+        if part.keep is not None
+    )
 
 
-def _list_statistics(arm: Arm) -> dict[str, Any]:
-    repeats = np.bincount(arm.order, minlength=len(arm.images))
-    is_extra = np.array([image.is_extra for image in arm.images])
-    statistics: dict[str, Any] = {"length": len(arm.order), "images_left_out": arm.num_left_out}
-    for name, group in (("real", repeats[~is_extra]), ("extra", repeats[is_extra])):
+def _list_statistics(arm: Arm, training: TrainingList) -> dict[str, Any]:
+    repeats = np.bincount(training.order, minlength=len(arm.images))
+    parts = np.array([image.part for image in arm.images])
+    statistics: dict[str, Any] = {
+        "length": len(training.order),
+        "steps": training.steps,
+        "learning_rate": training.learning_rate,
+        "parts": {},
+    }
+    for name in dict.fromkeys(parts.tolist()):
+        group = repeats[(parts == name) & (repeats > 0)]
         if len(group):
-            statistics[name] = {
+            statistics["parts"][name] = {
                 "images": len(group),
                 "places": int(group.sum()),
                 "repeats_min": int(group.min()),
@@ -138,7 +152,7 @@ def _list_statistics(arm: Arm) -> dict[str, Any]:
 
 def render_card(card: Mapping[str, Any]) -> str:
     """Return a card as Markdown; the config and nested scores stay in the JSON form."""
-    training, sources = card["training_list"], card["sources"]
+    sources = card["sources"]
     lines = [
         f"# Data card: arm `{card['arm']}`",
         "",
@@ -148,29 +162,17 @@ def render_card(card: Mapping[str, Any]) -> str:
         "",
         "## Sources",
         "",
-        f"- Real data: {sources['dataset']}. Licence: {sources['licence']}.",
-        f"- Generators: {', '.join(sources['generators']) or 'none'}.",
+        f"- Real data: {escape(sources['dataset'])}. Licence: {escape(sources['licence'])}.",
+        f"- Pools: {', '.join(sources['pools']) or 'none'}.",
         f"- Filter: {sources['filter'] or 'none'}.",
         f"- Config: sha256 `{card['config_sha256']}` (in full in `card.json`).",
         "",
-        "## Training list",
-        "",
-        f"{training['length']} places, filled by repeats; "
-        f"{training['images_left_out']} images left out.",
-        "",
-        "| group | images | places | fewest repeats | most repeats |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {name} | {group['images']} | {group['places']} | {group['repeats_min']} | "
-            f"{group['repeats_max']} |"
-            for name, group in ((n, training[n]) for n in ("real", "extra") if n in training)
-        ),
-        "",
+        *_list_lines(card),
         "## Objects",
         "",
         "| class | objects |",
         "|---|---|",
-        *(f"| {name} | {count} |" for name, count in card["objects_per_class"].items()),
+        *(f"| {escape(name)} | {count} |" for name, count in card["objects_per_class"].items()),
         "",
         "| box | smallest | median | largest |",
         "|---|---|---|---|",
@@ -180,7 +182,35 @@ def render_card(card: Mapping[str, Any]) -> str:
             if name != "num"
         ),
     ]
-    scores = [f"- {k}: {v}" for k, v in card["scores"].items() if isinstance(v, int | float | str)]
+    scores = [
+        f"- {pool}, {name}: {value}"
+        for pool, values in card["scores"].items()
+        for name, value in values.items()
+        if isinstance(value, int | float | str)
+    ]
     if scores:
         lines += ["", "## Filter scores", "", *scores]
     return "\n".join(lines) + "\n"
+
+
+def _list_lines(card: Mapping[str, Any]) -> Iterator[str]:
+    several = len(card["training_lists"]) > 1
+    for number, training in enumerate(card["training_lists"], start=1):
+        yield f"## Training list{f' of phase {number}' if several else ''}"
+        yield ""
+        phase = (
+            f"{training['steps']:.0%} of the steps, learning rate times "
+            f"{training['learning_rate']:g}; "
+        )
+        yield f"{phase if several else ''}{training['length']} places, filled by repeats."
+        yield ""
+        yield "| part | images | places | fewest repeats | most repeats |"
+        yield "|---|---|---|---|---|"
+        for name, part in training["parts"].items():
+            numbers = (part[k] for k in ("images", "places", "repeats_min", "repeats_max"))
+            yield f"| {name} | {' | '.join(map(str, numbers))} |"
+        yield ""
+    left_out = ", ".join(f"{number} of {pool}" for pool, number in card["images_left_out"].items())
+    if left_out:
+        yield f"Left out, for want of places: {left_out}."
+        yield ""

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
+from synthdata.armfolder import ARMS, EVAL
 from synthdata.errors import VersioningError
 from synthdata.files import replacing_dir, write_text
 from synthdata.runfolder import complete_key
@@ -29,7 +30,6 @@ from synthdata.versioning.dvc import (
     write_dvcignore,
 )
 from synthdata.versioning.git import ignoring_rule, stage
-from synthdata.versioning.write import ARMS, EVAL
 
 VERSIONS = Path("data") / "versions"
 

@@ -1,32 +1,30 @@
 """The arms as data sets on disk, each in YOLO and COCO form with its data card.
 
 ```
-arms/<arm>/   images/ labels/ annotations.json manifest.parquet train.txt data.yaml card.*
+arms/<arm>/   images/ labels/ annotations.json manifest.parquet data.yaml card.*
+              train.txt, train-2.txt, ... a list per phase, and phases.json
 eval/<split>/ images/ labels/ annotations.json manifest.parquet
 ```
 """
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from synthdata.armfolder import ARMS, EVAL, PHASES, SPLITS, list_name
 from synthdata.config.version import VersionConfig
-from synthdata.errors import VersioningError
+from synthdata.errors import DatasetError, VersioningError
 from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
 from synthdata.formats.yolo import label_text
 from synthdata.manifest import save_dataset
 from synthdata.samples import DetectionDataset, Sample
-from synthdata.versioning.arms import Arm, build_arm
+from synthdata.versioning.arms import Arm, build_arm, list_length
 from synthdata.versioning.cards import Provenance, arm_card, render_card
-
-ARMS = "arms"
-EVAL = "eval"
-TRAIN_LIST = "train.txt"
-_EVALUATION_SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
+from synthdata.versioning.ingredients import Ingredients
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +32,7 @@ logger = logging.getLogger(__name__)
 def write_versions(
     section: VersionConfig,
     *,
-    prepared: DetectionDataset,
-    pools: Mapping[str, DetectionDataset],
+    ingredients: Ingredients,
     out_dir: Path,
     provenance: Provenance | None = None,
 ) -> dict[str, Any]:
@@ -45,75 +42,124 @@ def write_versions(
     which costs little, since images are hard links.
 
     Args:
-        section: The arms, their list length and share of extra images.
-        prepared: Real data, all splits.
-        pools: Extra images of each arm that has any; those of other arms are left alone.
+        section: The arms and their list length.
+        ingredients: What they are made of.
         out_dir: The stage's folder.
         provenance: For the data cards.
 
     Returns:
-        Metrics: what each arm and evaluation split holds.
+        Metrics: the lists' length, and what each arm and evaluation split holds.
 
     Raises:
-        VersioningError: If an arm has no images, or two images of one arm share an id.
+        DatasetError: If an image isn't the one that its manifest names.
+        VersioningError: If an arm has no images, a list leaves out real images, or two images of
+            one arm share an id.
     """
-    evaluation = {name: _write_split(prepared, name, out_dir) for name in _EVALUATION_SPLITS}
+    prepared, writer = ingredients.prepared, _ImageWriter()
+    evaluation = {name: _write_split(prepared, name, out_dir, writer) for name in SPLITS}
+    length = list_length(section, ingredients)
     cards = {}
     for name in section.arms:
-        arm = build_arm(name, section, prepared=prepared, pools=pools)
+        arm = build_arm(name, section, ingredients, length=length)
         card = arm_card(arm, prepared.class_names, section, provenance or Provenance())
-        _write_arm(arm, card, prepared.class_names, out_dir / ARMS / name)
-        logger.info("arm %s: %d images, %d in its list", name, len(arm.images), len(arm.order))
+        _write_arm(arm, card, prepared.class_names, out_dir / ARMS / name, writer)
+        logger.info("arm %s: %d images, %d in each list", name, len(arm.images), length)
         cards[name] = card
-    return {"arms": {name: _summary(card) for name, card in cards.items()}, "eval": evaluation}
+    return {
+        "list_length": length,
+        "arms": {name: _summary(card) for name, card in cards.items()},
+        "eval": evaluation,
+    }
 
 
 def _summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("num_images", "images_by_origin", "objects_per_class", "training_list")
+    names = (
+        "num_images", "images_by_origin", "objects_per_class", "training_lists", "images_left_out",
+    )  # fmt: skip
     return {name: card[name] for name in names}
 
 
-def _write_arm(arm: Arm, card: dict[str, Any], class_names: tuple[str, ...], folder: Path) -> None:
+def _write_arm(
+    arm: Arm,
+    card: dict[str, Any],
+    class_names: tuple[str, ...],
+    folder: Path,
+    writer: "_ImageWriter",
+) -> None:
     with replacing_dir(folder) as temporary:
         files = [(image.sample, image.file) for image in arm.images]
-        dataset = _write_images(files, class_names, temporary)
-        lines = [f"./{dataset.samples[i].path.as_posix()}" for i in arm.order]
-        (temporary / TRAIN_LIST).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        dataset = writer.write(files, class_names, temporary)
+        for phase, training in enumerate(arm.lists):
+            lines = [f"./{dataset.samples[i].path.as_posix()}" for i in training.order]
+            text = "\n".join(lines) + "\n"
+            (temporary / list_name(phase)).write_text(text, encoding="utf-8")
         (temporary / "data.yaml").write_text(_data_yaml(class_names), encoding="utf-8")
         (temporary / "card.md").write_text(render_card(card), encoding="utf-8")
         write_json(temporary / "card.json", card)
+        phases = [
+            {"list": list_name(i), "steps": one.steps, "learning_rate": one.learning_rate}
+            for i, one in enumerate(arm.lists)
+        ]
+        write_json(temporary / PHASES, phases)
 
 
 def _write_split(
-    prepared: DetectionDataset, name: Literal["val", "test"], out_dir: Path
+    prepared: DetectionDataset,
+    name: Literal["val", "test"],
+    out_dir: Path,
+    writer: "_ImageWriter",
 ) -> dict[str, int]:
     split = prepared.split(name)
     with replacing_dir(out_dir / EVAL / name) as temporary:
         files = [(sample, split.image_path(sample)) for sample in split]
-        _write_images(files, split.class_names, temporary)
+        writer.write(files, split.class_names, temporary)
     return {"num_images": len(split), "num_objects": sum(len(s.annotations) for s in split)}
 
 
-def _write_images(
-    files: Iterable[tuple[Sample, Path]], class_names: tuple[str, ...], root: Path
-) -> DetectionDataset:
-    samples = []
-    for folder in ("images", "labels"):
-        (root / folder).mkdir()
-    for sample, file in files:
-        path = Path("images") / f"{sample.sample_id}{file.suffix}"
-        if (root / path).exists():
-            raise VersioningError(
-                f"two images have the id {sample.sample_id!r} ({file} is one of them); ids must "
-                "differ between real and generated images"
-            )
-        link_or_copy(file, root / path)
-        label = root / "labels" / f"{sample.sample_id}.txt"
-        label.write_text(label_text(sample), encoding="utf-8")
-        samples.append(replace(sample, path=path, sha256=sample.sha256 or sha256_file(file)))
-    dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
-    save_dataset(dataset)
-    return dataset
+@dataclass
+class _ImageWriter:
+    """Writes data sets of images that are hard links, each checked once.
+
+    Attributes:
+        checked: Digest by file, of those that are what their manifest says.
+    """
+
+    checked: dict[Path, str] = field(default_factory=dict)
+
+    def write(
+        self, files: Iterable[tuple[Sample, Path]], class_names: tuple[str, ...], root: Path
+    ) -> DetectionDataset:
+        """Write images and labels into an empty folder, and their manifest."""
+        samples = []
+        for folder in ("images", "labels"):
+            (root / folder).mkdir()
+        for sample, file in files:
+            path = Path("images") / f"{sample.sample_id}{file.suffix}"
+            if (root / path).exists():
+                raise VersioningError(
+                    f"two images have the id {sample.sample_id!r} ({file} is one of them); ids "
+                    "must differ between real and extra images"
+                )
+            digest = self._check(sample, file)
+            link_or_copy(file, root / path)
+            label = root / "labels" / f"{sample.sample_id}.txt"
+            label.write_text(label_text(sample), encoding="utf-8")
+            samples.append(replace(sample, path=path, sha256=digest))
+        dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
+        save_dataset(dataset)
+        return dataset
+
+    def _check(self, sample: Sample, file: Path) -> str:
+        if file not in self.checked:
+            found = sha256_file(file) if file.is_file() else "no file"
+            if found != sample.sha256:
+                raise DatasetError(
+                    f"{file} isn't the image that its manifest names: expected sha256 "
+                    f"{sample.sha256}, got {found}; it was changed, cut or lost after its stage "
+                    "was done: remove that stage's folder and run it again"
+                )
+            self.checked[file] = found
+        return self.checked[file]
 
 
 def _data_yaml(class_names: tuple[str, ...]) -> str:
@@ -122,7 +168,7 @@ def _data_yaml(class_names: tuple[str, ...]) -> str:
     There is no `path`, since ultralytics takes a relative one from the working folder; left
     out, it means the file's own folder, wherever that is moved.
     """
-    values: dict[str, Any] = {"train": TRAIN_LIST}
-    values |= {name: f"../../{EVAL}/{name}/images" for name in _EVALUATION_SPLITS}
+    values: dict[str, Any] = {"train": list_name(0)}
+    values |= {name: f"../../{EVAL}/{name}/images" for name in SPLITS}
     values["names"] = dict(enumerate(class_names))
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)

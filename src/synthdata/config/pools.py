@@ -1,0 +1,75 @@
+"""The `pools`: sets of extra images, each a way to make or to get them."""
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from synthdata.config.base import Fraction, Section
+from synthdata.config.generator import GeneratorConfig
+from synthdata.config.paste import PasteConfig
+
+REAL = "real"  # what `onto` calls the real train split
+
+
+class GeneratorPool(Section):
+    """Images that a diffusion model makes, one per layout.
+
+    Attributes:
+        generator: How the model of stage `fit` is sampled.
+        balance: Class balance of its layouts; None takes `layout.balance`.
+    """
+
+    kind: Literal["generator"]
+    generator: GeneratorConfig
+    balance: Fraction | None = None
+
+
+class FolderPool(Section):
+    """Labelled images that the user already has: renders, another camera's, another generator's.
+
+    Their classes are found by name; images get the size of the real train images.
+
+    Attributes:
+        path: Folder, relative to the workspace or absolute; all of its splits are taken.
+        format: How it is labelled.
+    """
+
+    kind: Literal["folder"]
+    path: Path
+    format: Literal["yolo", "coco", "voc"]
+
+
+PoolConfig = Annotated[GeneratorPool | PasteConfig | FolderPool, Field(discriminator="kind")]
+
+
+def pool_order(pools: Mapping[str, PoolConfig], wanted: set[str]) -> list[str]:
+    """Return the wanted pools and those that they build on, each after what it builds on.
+
+    Raises:
+        ValueError: If a pool is missing, or builds on itself by way of others.
+    """
+    graph: dict[str, list[str]] = {}
+    waiting = [name for name in pools if name in wanted]
+    for name in waiting:
+        below = _builds_on(pools[name])
+        if below and below not in pools:
+            raise ValueError(f"pools.{name}.onto is {below!r}, there is {[REAL, *sorted(pools)]}")
+        graph[name] = [below] if below else []
+        waiting += [one for one in graph[name] if one not in waiting]
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise ValueError(f"pools build on each other in a circle: {circle}") from None
+
+
+def _builds_on(pool: PoolConfig) -> str | None:
+    return pool.onto if isinstance(pool, PasteConfig) and pool.onto != REAL else None
+
+
+def uses_generator(pools: Mapping[str, PoolConfig], wanted: set[str]) -> bool:
+    """Return whether a diffusion model has a part in any of the wanted pools."""
+    return any(isinstance(pools[name], GeneratorPool) for name in pool_order(pools, wanted))
