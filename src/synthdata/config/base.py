@@ -19,9 +19,9 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A frozen part of a config; a misspelt key is an error."""
+    """A frozen part of a config; a misspelt key is an error, and so is NaN or infinity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class StageSection(Section):

@@ -1,18 +1,20 @@
-"""Reads a config: a YAML file with overrides, checked as a whole."""
+"""Reads a config: a plain YAML file, what it extends, and overrides, checked as a whole."""
 
 import logging
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
-from yaml import YAMLError
 
 from synthdata.config.experiment import ExperimentConfig
+from synthdata.config.merge import Values, drop_removed, merge_configs, set_value
 from synthdata.errors import ConfigError
+from synthdata.formats.paths import is_file
+from synthdata.formats.plain_yaml import PlainYamlError, load_plain_yaml
+
+_EXTENDS = "extends"
+_MAX_EXTENDS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -24,33 +26,114 @@ def find_config(path: str | Path) -> Path:
         ConfigError: If there is neither.
     """
     given = Path(path)
-    if given.is_file():
+    if is_file(given):
         return given
     folders = (Path(str(files("synthdata") / "configs")), Path(__file__).parents[3] / "configs")
     for folder in folders:
         bundled = folder / given.name
-        if bundled.is_file() and given.parent in (Path(), Path("configs")):
+        if is_file(bundled) and given.parent in (Path(), Path("configs")):
             return bundled
     known = sorted({file.name for folder in folders for file in folder.glob("*.yaml")})
     raise ConfigError(f"there is no config file {path}; bundled ones are {', '.join(known)}")
 
 
+def _read_extended(source: Path, below: Sequence[Path] = ()) -> Values:
+    """Return the values of a config file over those of the file that it extends, if any.
+
+    Args:
+        source: The file.
+        below: The files that extend it, the first one first.
+    """
+    chain = [*below, source.resolve()]
+    if source.resolve() in below:
+        raise ConfigError(f"configs extend each other in a circle: {_arrows(chain)}; break it")
+    if len(chain) > _MAX_EXTENDS:
+        raise ConfigError(
+            f"expected at most {_MAX_EXTENDS} configs that extend each other, got "
+            f"{_arrows(chain)}; merge some"
+        )
+    values = _read_values(source)
+    base = values.pop(_EXTENDS, None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise ConfigError(f"{source}: extends must be the name of one config file, got {base!r}")
+    beside = source.parent / base
+    try:
+        found = beside if is_file(beside) else find_config(base)
+    except ConfigError as error:
+        raise ConfigError(f"{source} extends {base}: {error}") from None
+    return merge_configs(_read_extended(found, chain), values)
+
+
+def _arrows(files: Sequence[Path]) -> str:
+    return " -> ".join(str(file) for file in files)
+
+
+def _read_values(source: Path) -> Values:
+    """Return what stands in a config file.
+
+    Raises:
+        ConfigError: If it can't be read, or is no plain YAML mapping.
+    """
+    try:
+        values = load_plain_yaml(source.read_text(encoding="utf-8-sig"), source=str(source))
+    except PlainYamlError as error:
+        raise ConfigError(f"a config is plain YAML, {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} can't be read, expected UTF-8 text: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ConfigError(
+            f"{source} must be a mapping of sections such as prepare, fit and train, got "
+            f"{_shorten(values)}"
+        )
+    return values
+
+
+def _override(values: Values, overrides: Sequence[str], source: Path) -> Values:
+    """Return the values with the overrides applied, in order.
+
+    Raises:
+        ConfigError: If one isn't `KEY=VALUE` with a YAML value, or fits nowhere.
+    """
+    for override in overrides:
+        try:
+            values = _set_override(values, override)
+        except (ConfigError, PlainYamlError) as error:
+            raise ConfigError(
+                f"{source} with the override {_shorten(override)} can't be read: {error}"
+            ) from None
+    return values
+
+
+def _set_override(values: Values, override: str) -> Values:
+    key, equals, text = override.partition("=")
+    if not equals or key == _EXTENDS:  # a file extends another, an override doesn't
+        raise ConfigError("expected KEY=VALUE such as train.epochs=5")
+    return set_value(values, key, load_plain_yaml(text, source="its value"))
+
+
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     """Return the config in a YAML file, with overrides such as `train.epochs=5` applied.
 
+    Files are plain YAML (see `synthdata.formats.plain_yaml`): `${HOME}` stays as it is. A file
+    that says `extends: base.yaml` states what it changes: its sections are merged into those of
+    the base, key by key, while `pools`, `arms` and `contrasts` replace the base's. The base is
+    sought beside the file, then among the bundled ones, and may extend another.
+
     Args:
         path: A file, or the name of a bundled config such as `smoke.yaml`.
-        overrides: Dotted keys with YAML values, applied in order.
+        overrides: Dotted keys with YAML values, applied in order; each replaces what stands
+            there, a mapping as a whole. A null entry of `pools` or `arms` is taken away, as in
+            `arms.oracle=null`.
 
     Raises:
         ConfigError: With every problem in one message.
     """
     source = find_config(path)
-    try:
-        merged = OmegaConf.merge(OmegaConf.load(source), OmegaConf.from_dotlist(list(overrides)))
-        values: Any = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise ConfigError(f"{source} with {list(overrides)} can't be read: {error}") from error
+    values = drop_removed(_override(_read_extended(source), overrides, source))
     try:
         config = ExperimentConfig.model_validate(values)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """Paths named by a data set: they stay inside its folder, or are refused."""
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +10,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 class PathEscapeError(ValueError):
     """A path leaves the data set's folder."""
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a regular file is there; False where it can't be told, whatever the reason.
+
+    `Path.is_file` raises for a name that is too long and in a folder that may not be entered.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def path_inside(root: Path, base: Path, named: str) -> Path:
