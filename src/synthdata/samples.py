@@ -87,6 +87,8 @@ class Sample:
         prompt: The text that it was asked to show.
         pool: The pool of extra images that it belongs to; empty for one of the real data.
         config_sha256: Digest of the config that made it.
+        group: What the image belongs to with others that aren't independent of it: tiles of one
+            picture, frames of a camera, near-duplicates. Empty where it stands alone.
     """
 
     sample_id: str
@@ -102,6 +104,7 @@ class Sample:
     prompt: str = ""
     pool: str = ""
     config_sha256: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,14 @@ class DetectionDataset:
                 s for s in self.samples if all(getattr(s, k) == v for k, v in values.items())
             ),
         )
+
+    def groups(self) -> list[str]:
+        """Return a label for each sample, equal for samples that belong together.
+
+        A sample without a group has a label of its own, its id. Statistics resample whole
+        groups, since images that belong together aren't independent.
+        """
+        return [sample.group or sample.sample_id for sample in self.samples]
 
     def image_path(self, sample: Sample) -> Path:
         """Return where the sample's image file is."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthdata.boxes import iou_matrix
-from synthdata.config.prepare import DigitsSource
+from synthdata.config.sources import DigitsSource
 from synthdata.datasets.check import check_dataset
 from synthdata.datasets.digits import Scene, make_scene, write_digits
 from synthdata.formats.coco import load_coco

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synthdata.config.prepare import DigitsSource
+from synthdata.config.sources import DigitsSource
 from synthdata.datasets.download import download
 from synthdata.datasets.fetch import (
     BCCD_TREE_SHA256,

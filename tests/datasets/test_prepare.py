@@ -7,7 +7,8 @@ import pytest
 from broken_folders import MakeFolder, snapshot, write_blobs
 from PIL import ExifTags, Image
 
-from synthdata.config.prepare import BccdSource, DigitsSource, FolderSource, PrepareConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import BccdSource, DigitsSource, FolderSource
 from synthdata.datasets.prepare import prepare, source_fingerprint
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_file

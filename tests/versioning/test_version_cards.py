@@ -6,7 +6,8 @@ from version_pools import Pools
 from synthdata.config.base import StageName, StageSection
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.config.filter import DetectorFilterConfig, FilterConfig
-from synthdata.config.prepare import BccdSource, PrepareConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import BccdSource
 from synthdata.config.version import VersionConfig
 from synthdata.runfolder import run_in_folder
 from synthdata.versioning.arms import build_arm

@@ -1,79 +1,17 @@
 """The `prepare` section: which real data, and how it is split."""
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from synthdata.config.base import NonNegativeInt, PositiveInt, Section, StageSection
-
-
-class DigitsSource(Section):
-    """Scenes made from scikit-learn's scans of handwritten digits; needs no download.
-
-    Attributes:
-        digits: Which digits are classes.
-        num_train: Scenes in the official train split (the few-shot draw takes from it).
-        num_val: Scenes in val.
-        num_test: Scenes in test.
-        dataset_seed: Which scenes; not the repetition, so that val and test stay the same.
-    """
-
-    kind: Literal["digits"]
-    digits: Annotated[tuple[Annotated[int, Field(ge=0, le=9)], ...], Field(min_length=1)] = (
-        0,
-        4,
-        7,
-    )
-    num_train: PositiveInt = 320
-    num_val: PositiveInt = 100
-    num_test: PositiveInt = 150
-    dataset_seed: NonNegativeInt = 0
-
-    @field_validator("digits")
-    @classmethod
-    def _digits_differ(cls, digits: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(digits)) != len(digits):
-            raise ValueError(f"digits must differ from each other, got {list(digits)}")
-        return digits
-
-
-class BccdSource(Section):
-    """BCCD: 364 blood-smear photographs, 3 classes, official splits (MIT licence)."""
-
-    kind: Literal["bccd"]
-
-
-class FolderSource(Section):
-    """A data set of the user's own.
-
-    Attributes:
-        path: Its folder, relative to the workspace or absolute.
-        format: YOLO, COCO or Pascal VOC.
-        val_fraction: Share of the train images that becomes val, where the data set has none.
-        test_fraction: Share of the train images that becomes test, where it has none.
-        split_seed: Which of them; not the repetition, so that val and test stay the same.
-    """
-
-    kind: Literal["folder"]
-    path: Path
-    format: Literal["yolo", "coco", "voc"]
-    val_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    split_seed: NonNegativeInt = 0
-
-    @model_validator(mode="after")
-    def _train_keeps_some(self) -> Self:
-        if self.val_fraction + self.test_fraction >= 1:
-            raise ValueError(
-                "val_fraction and test_fraction must sum to less than 1, got "
-                f"{self.val_fraction} and {self.test_fraction}"
-            )
-        return self
+from synthdata.config.base import NonNegativeInt, PositiveInt, StageSection
+from synthdata.config.evaluation import ShiftedName, ShiftedSetConfig
+from synthdata.config.grouping import GroupPattern
+from synthdata.config.sources import Source
 
 
 class PrepareConfig(StageSection):
-    """Reads, checks, splits and resizes the real data.
+    r"""Reads, checks, splits and resizes the real data.
 
     Attributes:
         source: The data set.
@@ -86,9 +24,15 @@ class PrepareConfig(StageSection):
         test_images: Cap on test; None takes all.
         repair: Drop boxes that the check reports as errors (outside, zero or one pixel, NaN),
             instead of stopping; each repair is counted in the report.
+        group_by: A regular expression that is searched for in each image file's stem, such as
+            `(slide\d+)_`. Images with the same text in its one group belong together: tiles of a
+            picture, frames of a camera. They stay in one split where splits are made, and
+            statistics resample them as one. Images without a match are groups of their own.
+        shifted: The shifted evaluation sets; the plan takes them from `evaluation.shifted`, a
+            YAML never sets them here.
     """
 
-    source: Annotated[DigitsSource | BccdSource | FolderSource, Field(discriminator="kind")]
+    source: Source
     image_size: tuple[PositiveInt, PositiveInt] | None = None
     train_images: PositiveInt | None = None
     min_instances: NonNegativeInt = 1
@@ -96,6 +40,8 @@ class PrepareConfig(StageSection):
     val_images: PositiveInt | None = None
     test_images: PositiveInt | None = None
     repair: bool = False
+    group_by: GroupPattern | None = None
+    shifted: dict[ShiftedName, ShiftedSetConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _oracle_includes_the_draw(self) -> Self:

@@ -1,6 +1,7 @@
 """`synthdata data check`: everything wrong with a data set, in one pass, writing nothing."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -22,11 +23,24 @@ def check_dataset(path: Path, format_name: FormatName) -> list[Problem]:
     Raises:
         DatasetError: If there is no such folder.
     """
-    return check_records(parse_dataset(path, format_name))
+    return inspect_records(parse_dataset(path, format_name)).problems
 
 
-def check_records(raw: RawDataset) -> list[Problem]:
-    """Return every problem of a data set that was parsed already, by file and line.
+@dataclass(frozen=True)
+class Inspection:
+    """What a look at every image of a data set found.
+
+    Attributes:
+        problems: By file and line.
+        prints: Fingerprint of each image that can be read, by its path.
+    """
+
+    problems: list[Problem]
+    prints: Mapping[Path, Fingerprint]
+
+
+def inspect_records(raw: RawDataset) -> Inspection:
+    """Return every problem of a data set that was parsed already, and its images' fingerprints.
 
     Every image is decoded, one at a time, except those over PIL's size limit.
     """
@@ -42,7 +56,8 @@ def check_records(raw: RawDataset) -> list[Problem]:
     problems += _duplicates(raw, prints)
     problems += [_no_labels(image) for image in raw.images if not len(image.xyxy)]
     problems += _unused_classes(raw)
-    return sorted(set(problems), key=lambda p: (p.file, p.line or 0, p.code, p.message))
+    ordered = sorted(set(problems), key=lambda p: (p.file, p.line or 0, p.code, p.message))
+    return Inspection(ordered, prints)
 
 
 def _duplicates(raw: RawDataset, prints: Mapping[Path, Fingerprint]) -> list[Problem]:

@@ -17,8 +17,15 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from synthdata.boxes import iou_matrix
-from synthdata.config.prepare import DigitsSource
-from synthdata.datasets.paper import FloatImage, blank_paper, ink_colour, photograph, write
+from synthdata.config.sources import DigitsSource, InkName, PaperName
+from synthdata.datasets.paper import (
+    FloatImage,
+    blank_paper,
+    ink_colour,
+    ink_contrast,
+    photograph,
+    write,
+)
 from synthdata.files import replacing_dir, sha256_json, write_json
 from synthdata.formats.coco import to_coco
 from synthdata.samples import Annotations, DetectionDataset, Sample, Split, UInt8Array
@@ -30,6 +37,7 @@ VERSION = 1
 _POOL_SHARES: dict[Split, tuple[float, float]] = {
     "train": (0.0, 0.6), "val": (0.6, 0.8), "test": (0.8, 1.0),
 }  # fmt: skip
+_PLAIN: tuple[PaperName, InkName] = ("office", "pen")
 _NUM_OBJECTS, _SIZE_PX, _MAX_IOU, _ZOOM = (2, 7), (20, 44), 0.03, 7
 
 
@@ -49,7 +57,13 @@ class Scene:
 
 
 def make_scene(
-    split: Split, index: int, *, digits: Sequence[int] = (0, 4, 7), dataset_seed: int = 0
+    split: Split,
+    index: int,
+    *,
+    digits: Sequence[int] = (0, 4, 7),
+    dataset_seed: int = 0,
+    paper: PaperName = "office",
+    ink: InkName = "pen",
 ) -> Scene:
     """Return scene `index` of a split; it depends on the arguments only, on no other scene.
 
@@ -58,10 +72,13 @@ def make_scene(
         index: 0 and up, without end.
         digits: The classes.
         dataset_seed: Which data set.
+        paper: What is written on. Scenes on another paper aren't the same ones repainted.
+        ink: What is written with; likewise.
     """
-    rng = np.random.default_rng(derive_seed(dataset_seed, "digits", split, index))
-    scene = blank_paper(rng, width=WIDTH, height=HEIGHT)
-    colour, contrast = ink_colour(rng), rng.uniform(0.55, 1.0)
+    look = () if (paper, ink) == _PLAIN else (paper, ink)
+    rng = np.random.default_rng(derive_seed(dataset_seed, "digits", split, index, *look))
+    scene = blank_paper(rng, width=WIDTH, height=HEIGHT, kind=paper)
+    colour, contrast = ink_colour(rng, ink), ink_contrast(rng, ink)
     boxes: list[tuple[float, float, float, float]] = []
     class_ids: list[int] = []
     scan_ids: list[int] = []
@@ -74,10 +91,10 @@ def make_scene(
         if corner is None:
             continue
         if rng.random() < 0.25:  # now and then somebody takes another pen
-            colour, contrast = ink_colour(rng), rng.uniform(0.55, 1.0)
+            colour, contrast = ink_colour(rng, ink), ink_contrast(rng, ink)
         x, y = corner
         place = np.s_[y : y + stroke.shape[0], x : x + stroke.shape[1]]
-        scene[place] = write(scene[place], stroke, colour, contrast, rng=rng)
+        scene[place] = write(scene[place], stroke, colour, contrast, rng=rng, kind=ink)
         boxes.append((x, y, x + stroke.shape[1], y + stroke.shape[0]))
         class_ids.append(class_id)
         scan_ids.append(scan_id)
@@ -151,8 +168,9 @@ def _free_corner(
 
 
 def digits_key(source: DigitsSource) -> str:
-    """Return the digest that names the scenes of a config."""
-    return sha256_json([VERSION, source.model_dump(mode="json")])
+    """Return the digest that names the scenes of a config; a default look isn't part of it."""
+    plain = {"paper", "ink"} if (source.paper, source.ink) == _PLAIN else set()
+    return sha256_json([VERSION, source.model_dump(mode="json", exclude=plain)])
 
 
 def write_digits(source: DigitsSource, out_dir: Path) -> None:
@@ -170,7 +188,14 @@ def _write_scenes(source: DigitsSource, folder: Path) -> Iterator[Sample]:
     }  # fmt: skip
     jobs = [(split, index) for split, number in numbers.items() for index in range(number)]
     for split, index in tqdm(jobs, desc="digits scenes", unit="scene", disable=None):
-        scene = make_scene(split, index, digits=source.digits, dataset_seed=source.dataset_seed)
+        scene = make_scene(
+            split,
+            index,
+            digits=source.digits,
+            dataset_seed=source.dataset_seed,
+            paper=source.paper,
+            ink=source.ink,
+        )
         name = f"{split}-{index:05d}"
         path = Path("images") / f"{name}.png"
         Image.fromarray(scene.image).save(folder / path)

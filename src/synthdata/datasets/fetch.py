@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
-from synthdata.config.prepare import DigitsSource
+from synthdata.config.sources import DigitsSource
 from synthdata.datasets.digits import digits_key, write_digits
 from synthdata.datasets.download import download
 from synthdata.errors import DatasetError

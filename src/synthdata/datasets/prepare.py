@@ -1,33 +1,26 @@
 """The `prepare` stage's work: real data, checked, split, drawn from and resized."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
-
-from synthdata import boxes
-from synthdata.config.prepare import FolderSource, PrepareConfig
-from synthdata.datasets.check import check_records
-from synthdata.datasets.duplicates import fingerprint, similar_pairs
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import FolderSource
+from synthdata.datasets.check import inspect_records
+from synthdata.datasets.counts import by_code, objects_by_class
+from synthdata.datasets.duplicates import Fingerprint
+from synthdata.datasets.groups import content_keys, torn_groups, with_groups
+from synthdata.datasets.shifted import load_shifted, read_shifted, write_shifted
 from synthdata.datasets.sources import read_source, source_fingerprint
 from synthdata.datasets.splits import carve_splits, draw_few_shot, keep_first
+from synthdata.datasets.write import write_images
 from synthdata.errors import DatasetError
-from synthdata.files import replacing_dir, sha256_file
 from synthdata.formats.assemble import BOX_CODES, assemble, raise_for
-from synthdata.formats.images import read_rgb
-from synthdata.formats.records import Problem
 from synthdata.manifest import save_dataset
-from synthdata.samples import DetectionDataset, Sample, Split
+from synthdata.samples import DetectionDataset, Split
 
-__all__ = ["prepare", "source_fingerprint"]
+__all__ = ["load_shifted", "prepare", "source_fingerprint"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +30,17 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
 
     Train is the few-shot draw and reserve the further train images that the oracle may see;
     both follow `section.seed`. Val and test are the same whatever the seed. Images are
-    upright RGB, as lossless PNG; resizing doesn't keep the aspect ratio.
+    upright RGB, as lossless PNG; resizing doesn't keep the aspect ratio. Shifted evaluation
+    sets become data sets of their own, `shifted/<name>`.
 
     Args:
         section: What and how.
         raw_dir: Where fetched data sets are, or will be.
-        out_dir: Gets `images/`, `annotations.json` and `manifest.parquet`.
+        out_dir: Gets `images/`, `annotations.json` and `manifest.parquet`, and `shifted/` where
+            there are such sets.
 
     Returns:
-        Images and objects a split, repairs and warnings by kind.
+        Images and objects a split, repairs and warnings by kind; the same of each shifted set.
 
     Raises:
         DatasetError: If the data has errors (boxes are dropped instead where
@@ -53,24 +48,36 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
             written then.
     """
     raw = read_source(section.source, raw_dir)
-    problems = check_records(raw)
+    inspection = inspect_records(raw)
+    problems = inspection.problems
     repaired = [p for p in problems if section.repair and p.code in BOX_CODES]
     raise_for([p for p in problems if p not in repaired], raw.root)
+    official = _split(
+        assemble(raw, drop_bad_boxes=section.repair), section, prints=inspection.prints
+    )
+    problems += torn_groups(official, section.group_by)
     for problem in problems:
         logger.warning("%s%s", "dropped the box: " if problem in repaired else "", problem)
-    source = _draw(assemble(raw, drop_bad_boxes=section.repair), section)
+    source = _draw(official, section)
     _check_scorable(source)
-    dataset = _write_images(source, section.image_size, out_dir)
+    shifted = [
+        read_shifted(name, config, run=official, run_prints=inspection.prints, raw_dir=raw_dir)
+        for name, config in section.shifted.items()
+    ]
+    dataset = write_images(
+        source, out_dir, size_of=lambda sample: section.image_size or (sample.width, sample.height)
+    )
     save_dataset(dataset)
+    shifted_metrics = write_shifted(shifted, out_dir)
     return {
         "source": section.source.kind,
         "classes": list(dataset.class_names),
         "image_size": section.image_size,
-        "repairs": _by_code(repaired),
-        "warnings": _by_code(p for p in problems if p.level == "warning"),
+        "repairs": by_code(repaired),
+        "warnings": by_code(p for p in problems if p.level == "warning"),
         "objects_lost_by_resizing": _num_objects(source) - _num_objects(dataset),
         "splits": {split: _totals(dataset, split) for split in get_args(Split)},
-    }
+    } | ({"shifted": shifted_metrics} if shifted else {})
 
 
 def _check_scorable(dataset: DetectionDataset) -> None:
@@ -92,32 +99,31 @@ def _check_scorable(dataset: DetectionDataset) -> None:
             logger.warning("%s has no object of %s: mAP leaves it out", name, ", ".join(absent))
 
 
-def _by_code(problems: Iterable[Problem]) -> dict[str, int]:
-    return dict(Counter(problem.code for problem in problems))
-
-
 def _num_objects(dataset: DetectionDataset) -> int:
     return sum(len(sample.annotations) for sample in dataset)
 
 
 def _totals(dataset: DetectionDataset, split: Split) -> dict[str, Any]:
-    samples = dataset.split(split).samples
-    counts = [sample.annotations.counts(len(dataset.class_names)) for sample in samples]
-    totals = np.sum(counts, axis=0, initial=0, dtype=int) if counts else []
-    names = dataset.class_names
-    objects = dict(zip(names, map(int, totals), strict=True)) if counts else dict.fromkeys(names, 0)
-    return {"images": len(samples), "objects": objects}
+    part = dataset.split(split)
+    return {"images": len(part), "objects": objects_by_class(part)}
 
 
-def _draw(dataset: DetectionDataset, section: PrepareConfig) -> DetectionDataset:
-    """Return the images that the run works on, with their splits."""
+def _split(
+    dataset: DetectionDataset, section: PrepareConfig, *, prints: Mapping[Path, Fingerprint]
+) -> DetectionDataset:
+    """Return all images in train, val and test, with the groups that they belong to."""
     if isinstance(section.source, FolderSource):
         dataset = carve_splits(
             dataset,
             fractions={"val": section.source.val_fraction, "test": section.source.test_fraction},
-            keys=_content_keys(dataset),
+            keys=content_keys(dataset, prints, section.group_by),
             seed=section.source.split_seed,
         )
+    return with_groups(dataset, prints, section.group_by)
+
+
+def _draw(dataset: DetectionDataset, section: PrepareConfig) -> DetectionDataset:
+    """Return the images that the run works on."""
     dataset = keep_first(dataset, split="val", number=section.val_images)
     dataset = keep_first(dataset, split="test", number=section.test_images)
     drawn, oracle = section.train_images, section.oracle_images
@@ -127,57 +133,4 @@ def _draw(dataset: DetectionDataset, section: PrepareConfig) -> DetectionDataset
         min_instances=section.min_instances,
         seed=section.seed,
         num_reserve=oracle - drawn if oracle is not None and drawn is not None else None,
-    )
-
-
-def _content_keys(dataset: DetectionDataset) -> list[str]:
-    """Return a key for each image: the digest of its file, or of one of its look-alikes.
-
-    Images that look alike get the same key, so that they end up in the same split.
-    """
-    prints = [fingerprint(read_rgb(dataset.image_path(sample))) for sample in dataset]
-    pairs = [(first, second) for first, second, _ in similar_pairs(prints)]
-    first, second = np.array(pairs, np.int64).reshape(-1, 2).T
-    size = len(dataset)
-    graph = coo_array((np.ones(len(pairs)), (first, second)), shape=(size, size))
-    _, group = connected_components(graph, directed=False)
-    digests = [sha256_file(dataset.image_path(sample)) for sample in dataset]
-    smallest: dict[int, str] = {}
-    for name, digest in zip(group.tolist(), digests, strict=True):
-        smallest[name] = min(digest, smallest.get(name, digest))
-    return [smallest[name] for name in group.tolist()]
-
-
-def _write_images(
-    source: DetectionDataset, size: tuple[int, int] | None, out_dir: Path
-) -> DetectionDataset:
-    with replacing_dir(out_dir / "images") as folder:
-        samples = tuple(
-            _write_image(source, sample, size, folder)
-            for sample in tqdm(source, desc="preparing images", unit="image", disable=None)
-        )
-    return replace(source, root=out_dir, samples=samples)
-
-
-def _write_image(
-    source: DetectionDataset, sample: Sample, size: tuple[int, int] | None, folder: Path
-) -> Sample:
-    image = read_rgb(source.image_path(sample))
-    width, height = size or image.size
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    path = folder / f"{sample.sample_id}.png"
-    image.save(path)
-    xyxy = boxes.scale(
-        sample.annotations.xyxy, factor_x=width / sample.width, factor_y=height / sample.height
-    )
-    # What is smaller than a pixel now can't be seen, so no detector is asked for it.
-    seen = (xyxy[:, 2:] - xyxy[:, :2]).min(axis=1, initial=np.inf) > 1
-    return replace(
-        sample,
-        path=Path("images") / path.name,
-        width=width,
-        height=height,
-        annotations=replace(sample.annotations, xyxy=xyxy).select(seen),
-        sha256=sha256_file(path),
     )

@@ -3,7 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from synthdata.config.prepare import BccdSource, DigitsSource, FolderSource, PrepareConfig
+from synthdata.config.evaluation import ShiftedSetConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import BccdSource, DigitsSource, Source
 from synthdata.datasets.digits import digits_key
 from synthdata.datasets.fetch import (
     BCCD_CLASSES,
@@ -13,13 +15,12 @@ from synthdata.datasets.fetch import (
     tree_sha256,
 )
 from synthdata.errors import DatasetError
-from synthdata.files import sha256_file
+from synthdata.files import sha256_file, sha256_json
 from synthdata.formats.coco_reader import parse_coco
 from synthdata.formats.records import RawDataset
 from synthdata.formats.registry import parse_dataset
 from synthdata.formats.voc_reader import parse_voc
-
-Source = DigitsSource | BccdSource | FolderSource
+from synthdata.samples import Split
 
 
 def read_source(source: Source, raw_dir: Path) -> RawDataset:
@@ -39,16 +40,42 @@ def read_source(source: Source, raw_dir: Path) -> RawDataset:
     return parse_dataset(source.path, source.format)
 
 
+def shifted_source(config: ShiftedSetConfig) -> tuple[Source, Split | None]:
+    """Return the data set that a shifted set is read from, and which of its splits.
+
+    Of digits nothing is drawn but the split that is asked for, test if none is, and one scene
+    each of the others, which a data set of its own has to have.
+    """
+    source, split = config.source, config.split
+    if not isinstance(source, DigitsSource):
+        return source, split
+    kept = split or "test"
+    others = {f"num_{name}": 1 for name in ("train", "val", "test") if name != kept}
+    return source.model_copy(update=others), kept
+
+
 def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
-    """Return a digest of the source data, which changes when the data does.
+    """Return a digest of the source data, shifted sets' included; it changes when the data does.
 
     A data set that isn't fetched yet has the digest that it will have. For a user's folder
     the digest covers the path and content of each file in it, but for hidden ones.
 
     Raises:
-        DatasetError: If the user's folder isn't there.
+        DatasetError: If a user's folder isn't there.
     """
-    source = section.source
+    own = _fingerprint(section.source, raw_dir, setting="prepare.source")
+    if not section.shifted:
+        return own
+    shifted = {
+        name: _fingerprint(
+            shifted_source(config)[0], raw_dir, setting=f"evaluation.shifted.{name}.source"
+        )
+        for name, config in section.shifted.items()
+    }
+    return sha256_json([own, shifted])
+
+
+def _fingerprint(source: Source, raw_dir: Path, *, setting: str) -> str:
     if isinstance(source, DigitsSource):
         return digits_key(source)
     if isinstance(source, BccdSource):
@@ -57,7 +84,7 @@ def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
     if not source.path.is_dir():
         raise DatasetError(
             f"expected the folder of a {source.format} data set, {source.path} is none; "
-            "correct prepare.source.path"
+            f"correct {setting}.path"
         )
     digest = hashlib.sha256()
     for path in sorted(source.path.rglob("*")):

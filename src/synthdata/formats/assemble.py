@@ -15,7 +15,7 @@ from synthdata.samples import Annotations, DetectionDataset, Sample
 _TOLERANCE_PX = 0.5
 _SMALLEST_PX = 1.01
 BOX_CODES = frozenset({"box_outside", "box_too_small", "box_not_finite"})
-_ADVICE = "correct it, delete it, or set prepare.repair to drop it"
+_ADVICE = "correct it, delete it, or set `repair` beside its source to drop it"
 
 
 def box_problems(image: RawImage) -> Iterator[tuple[int, Problem]]:
