@@ -16,6 +16,9 @@ from synthdata.formats.coco import to_coco
 from synthdata.formats.yolo import label_text
 from synthdata.samples import Annotations, DetectionDataset, Sample
 
+# What a config permits doesn't change the weights.
+_WITHOUT_EFFECT = {"trust_weights", "allow_download"}
+
 
 def training_key(
     config: DetectorConfig,
@@ -34,7 +37,7 @@ def training_key(
     }
     return sha256_json(
         [
-            config.model_dump(mode="json"),
+            config.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
             # Weights that are trained on may change under the same name.
             sha256_file(Path(config.model)) if Path(config.model).is_file() else "",
             _versions(config.kind),

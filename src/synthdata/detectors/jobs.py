@@ -62,8 +62,10 @@ def prepare_job(
 
     Raises:
         DatasetError: If the list's length is no multiple of the batch.
-        ConfigError: If `cuda` is asked for and there is none.
+        ConfigError: If `cuda` is asked for and there is none, or the model's file isn't there.
     """
+    detector = build_detector(config)
+    detector.check(config)
     if not train or len(train) % settings.batch_size:
         raise DatasetError(
             "a training list must hold a multiple of the batch size of "
@@ -90,7 +92,6 @@ def prepare_job(
     if not trained:
         write_training_data(job_dir / DATA, train, dataset)
     job.save(job_dir)
-    detector = build_detector(config)
     return WorkerCall(detector.worker, job_dir, detector.environment(job, job_dir))
 
 
