@@ -15,6 +15,8 @@ import socket
 import sys
 import time
 import warnings
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +127,14 @@ def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str)
             "exist_ok": True,
         }
     )
+    listed = (job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines()
+    trainer.add_callback("on_train_start", partial(_check_list, listed=listed))
     trainer.add_callback("on_train_start", _seed_albumentations)
     trainer.add_callback("on_train_start", _speed_up)
     start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    listed = len((job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines())
-    # ultralytics would leave out images that it takes for damaged: not equal work.
-    expected = listed // job.settings.batch_size * job.settings.epochs
+    expected = len(listed) // job.settings.batch_size * job.settings.epochs
     if trainer.num_steps != expected:
         raise TrainingError(f"expected {expected} optimizer steps, got {trainer.num_steps}")
     with replacing(job_dir / WEIGHTS) as temporary:
@@ -177,6 +179,24 @@ def _policy(config: UltralyticsConfig) -> list[Any]:
             for entry in config.augmentations
             for name, arguments in entry.items()
         ]
+
+
+def _check_list(trainer: Trainer, listed: list[str]) -> None:
+    """Compare what ultralytics reads with the training list.
+
+    It leaves out images that it takes for damaged, so that arms would do unequal work.
+
+    Raises:
+        TrainingError: If an image of the list isn't among what is read.
+    """
+    taken = Counter(Path(file).name for file in trainer.train_loader.dataset.im_files)
+    lost = Counter(Path(line).name for line in listed) - taken
+    if lost:
+        raise TrainingError(
+            f"{lost.total()} of the {len(listed)} images of the training list can't be read, or "
+            f"their labels can't: {', '.join(sorted(lost))}; the log says why. Mend them in the "
+            "data set that the list is of, or leave them out"
+        )
 
 
 def _seed_albumentations(trainer: Trainer) -> None:
