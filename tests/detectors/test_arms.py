@@ -1,11 +1,13 @@
 """Real trainings, each of four optimizer steps, in their own processes."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from synthdata.detectors.arms import train_arms
 from synthdata.detectors.jobs import read_predictions, train_and_predict
 from synthdata.errors import DatasetError, TrainingError
 from synthdata.files import read_json
-from synthdata.manifest import load_dataset
+from synthdata.manifest import load_dataset, save_dataset
 
 Trained = tuple[Path, dict[str, Any]]
 
@@ -150,8 +152,9 @@ def test_single_training_asks_no_network_and_is_reused(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(AUDIT)
     audit_log = tmp_path / "audit.log"
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("AUDIT_LOG", str(audit_log))
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # in tests ultralytics would ask less
     real = load_dataset(version_dir / "arms" / "real")
     val = load_dataset(version_dir / "eval" / "val")
 
@@ -185,6 +188,26 @@ def test_a_wrong_policy_stops_the_stage_and_says_why(
             out_dir=tmp_path,
         )
     assert not list(tmp_path.glob("jobs/*/weights.pt"))
+
+
+def test_a_training_that_lost_an_image_fails_and_names_it(
+    section: TrainConfig, own_version_dir: Path, tmp_path: Path
+) -> None:
+    # a cut image of which no digest is known; 7 images fill as many batches of 4 as 8
+    arm = own_version_dir / "arms" / "real"
+    image = arm / "images" / "real-002.png"
+    image.write_bytes(image.read_bytes()[:200])
+    dataset = load_dataset(arm)
+    save_dataset(replace(dataset, samples=tuple(replace(s, sha256="") for s in dataset)))
+    lines = [f"./images/real-00{i}.png\n" for i in (0, 1, 2, 0, 1, 0, 1, 0)]
+    (arm / "train.txt").write_text("".join(lines))
+    with pytest.raises(TrainingError, match=r"1 of the 8 images .* can't: real-002\.png"):
+        train_arms(
+            section.model_copy(update={"num_jobs": 1}),
+            version_dir=own_version_dir,
+            out_dir=tmp_path,
+        )
+    assert not list(tmp_path.glob("jobs/real/training.json"))
 
 
 def test_refuses_a_list_with_an_unknown_image(

@@ -10,14 +10,22 @@ from builders import CLASS_NAMES, write_dataset
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.detectors.base import TrainJob, TrainSettings
 from synthdata.detectors.job_data import training_key
-from synthdata.detectors.jobs import prepare_job
-from synthdata.errors import ConfigError, DatasetError
-from synthdata.files import read_json
+from synthdata.detectors.jobs import prepare_job, read_predictions
+from synthdata.detectors.workers import WorkerCall
+from synthdata.errors import ConfigError, DatasetError, RunError
+from synthdata.files import read_json, sha256_file
 from synthdata.formats.coco import annotations_by_image
 from synthdata.samples import Annotations, DetectionDataset
 
 SETTINGS = TrainSettings(epochs=2, batch_size=2, seed=3)
 HAS_GPU = torch.cuda.is_available()
+
+
+def write_results(job_dir: Path) -> None:
+    """Write what a worker leaves that trained and predicted `val`."""
+    (job_dir / "training.json").write_text('{"steps": 2}')
+    (job_dir / "weights.pt").write_text("weights")
+    (job_dir / "predictions-val.json").write_text("[]")
 
 
 @pytest.fixture
@@ -119,11 +127,81 @@ def test_what_another_job_left_is_removed(
         return call is None
 
     assert not prepare(SETTINGS, dataset)
-    for name in ("training.json", "weights.pt", "predictions-val.json"):
-        (job_dir / name).write_text("[]")
+    write_results(job_dir)
     assert prepare(SETTINGS, dataset)
     assert not prepare(SETTINGS, write_dataset(tmp_path / "other", num=2, seed=5))
     assert (job_dir / "weights.pt").is_file()
     assert not (job_dir / "predictions-val.json").exists()
     assert not prepare(replace(SETTINGS, seed=4), dataset)
     assert not (job_dir / "weights.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "kept"),
+    [
+        ("job.json", set()),
+        ("training.json", set()),
+        ("predictions-val.json", {"training.json", "weights.pt"}),
+    ],
+)
+@pytest.mark.parametrize("content", ["", '{"key": "12', "null"])
+def test_a_damaged_record_counts_as_missing(
+    damaged: str,
+    kept: set[str],
+    content: str,
+    dataset: DetectionDataset,
+    config: UltralyticsConfig,
+    tmp_path: Path,
+) -> None:
+    job_dir = tmp_path / "job"
+
+    def prepare() -> WorkerCall | None:
+        return prepare_job(
+            config, SETTINGS, train=dataset.samples[:2], dataset=dataset,
+            targets={"val": dataset}, job_dir=job_dir,
+        )  # fmt: skip
+
+    prepare()
+    write_results(job_dir)
+    assert prepare() is None
+    (job_dir / damaged).write_text(content)
+    assert prepare() is not None
+    assert {path.name for path in job_dir.iterdir()} == {"job.json", "scratch", *kept} - {
+        "scratch" if kept else ""
+    }
+    assert TrainJob.load(job_dir).targets.keys() == {"val"}
+
+
+def test_damaged_predictions_of_finished_work_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "predictions-val.json"
+    for content in (None, "", '[{"image_id": 1'):
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(RunError, match=r"predictions-val\.json is missing or damaged"):
+            read_predictions(tmp_path, "val", num_images=1)
+
+
+@pytest.mark.parametrize("damage", [b"", None])
+def test_refuses_images_that_are_not_those_of_the_manifest(
+    damage: bytes | None, dataset: DetectionDataset, config: UltralyticsConfig, tmp_path: Path
+) -> None:
+    other = write_dataset(tmp_path / "other", num=2, seed=5)
+
+    def prepare() -> None:
+        prepare_job(
+            config, SETTINGS, train=dataset.samples[:2], dataset=dataset,
+            targets={"val": other}, job_dir=tmp_path / "job",
+        )  # fmt: skip
+
+    prepare()
+    for name, source in {"image-001": dataset, "image-000": other}.items():
+        path = source.root / "images" / f"{name}.png"
+        content = path.read_bytes()
+        path.unlink()  # it is one file with the link in the job's folder
+        if damage is not None:
+            path.write_bytes(damage)
+        expected = sha256_file(path) if damage is not None else "no file"
+        with pytest.raises(DatasetError, match=rf"{name}\.png isn't the image .* got {expected}"):
+            prepare()
+        path.write_bytes(content)
+    prepare()

@@ -1,10 +1,15 @@
 """Which detector is trained, and how: shared by `train` and the filter's judge."""
 
-from typing import Annotated, Any, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthdata.config.base import Fraction, PositiveFloat, Section
+
+# Also `http:/x`, which ultralytics takes for an address; a drive such as `C:/` is none.
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 class UltralyticsConfig(Section):
@@ -14,6 +19,10 @@ class UltralyticsConfig(Section):
         model: `.yaml` (an architecture, trained from scratch) or `.pt` (weights, fine-tuned);
             a size letter that ultralytics doesn't know, `yolo11p.yaml`, is synthdata's own
             smaller one.
+        trust_weights: Whether `model` may be a `.pt`. It is a pickle, which can run any code
+            when it is loaded.
+        allow_download: Whether `model` may be an address, or the name of weights that
+            ultralytics has on its servers. What comes isn't part of the training's key.
         image_size: Longer side in pixels, a multiple of 32.
         learning_rate: Initial, AdamW.
         augmentations: albumentations transforms by name, with their arguments; stated, never
@@ -27,6 +36,8 @@ class UltralyticsConfig(Section):
 
     kind: Literal["ultralytics"]
     model: str = "yolo11n.yaml"
+    trust_weights: bool = False
+    allow_download: bool = False
     image_size: Annotated[int, Field(gt=0, multiple_of=32)] = 192
     learning_rate: PositiveFloat = 2e-3
     augmentations: tuple[dict[str, dict[str, Any]], ...] = ()
@@ -35,6 +46,30 @@ class UltralyticsConfig(Section):
     scale: Fraction = 0.5
     translate: Fraction = 0.1
     mosaic: Fraction = 0.0
+
+    @property
+    def is_address(self) -> bool:
+        """Whether `model` is an address rather than a file or a name."""
+        return _ADDRESS.match(self.model) is not None
+
+    @model_validator(mode="after")
+    def _model_is_trusted(self) -> Self:
+        if self.is_address and not self.allow_download:
+            raise ValueError(
+                f"model is {self.model!r}, an address, and trainings download nothing; download "
+                "the file yourself and name it, or set allow_download: true"
+            )
+        suffix = Path(self.model.partition("?")[0]).suffix.lower()
+        if suffix not in (".yaml", ".yml", ".pt"):
+            raise ValueError(
+                f"model must be an architecture (.yaml) or weights (.pt), got {self.model!r}"
+            )
+        if suffix == ".pt" and not self.trust_weights:
+            raise ValueError(
+                f"model is {self.model!r}, a pickle, which can run any code when it is loaded; "
+                "name an architecture (.yaml), or set trust_weights: true if you trust who made it"
+            )
+        return self
 
 
 DetectorConfig = UltralyticsConfig

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from synthdata.config.base import Device
+from synthdata.config.detector import DetectorConfig
 from synthdata.files import read_json, write_json
 
 JOB = "job.json"
@@ -91,6 +92,9 @@ class Detector(Protocol):
     @property
     def worker(self) -> str:
         """Module run as `python -m <worker> <job folder>`."""
+
+    def check(self, config: DetectorConfig) -> None:
+        """Raise `ConfigError` if the detector can't be built here from what the config names."""
 
     def environment(self, job: TrainJob, job_dir: Path) -> Mapping[str, str]:
         """Return the environment variables that the worker needs."""

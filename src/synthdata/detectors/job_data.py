@@ -11,10 +11,14 @@ import yaml
 
 from synthdata.config.detector import DetectorConfig
 from synthdata.detectors.base import TrainSettings
+from synthdata.errors import DatasetError
 from synthdata.files import link_or_copy, sha256_file, sha256_json, write_json
 from synthdata.formats.coco import to_coco
 from synthdata.formats.yolo import label_text
 from synthdata.samples import Annotations, DetectionDataset, Sample
+
+# What a config permits doesn't change the weights.
+_WITHOUT_EFFECT = {"trust_weights", "allow_download"}
 
 
 def training_key(
@@ -34,7 +38,7 @@ def training_key(
     }
     return sha256_json(
         [
-            config.model_dump(mode="json"),
+            config.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
             # Weights that are trained on may change under the same name.
             sha256_file(Path(config.model)) if Path(config.model).is_file() else "",
             _versions(config.kind),
@@ -69,12 +73,39 @@ def _annotations_sha256(annotations: Annotations) -> str:
     return hashlib.sha256(values).hexdigest()
 
 
+def check_images(dataset: DetectionDataset) -> None:
+    """Compare each image with the digest that its manifest has of it.
+
+    Raises:
+        DatasetError: If an image isn't there, or is another.
+    """
+    for sample in dataset:
+        _check_image(dataset.image_path(sample), sample)
+
+
+def _check_image(path: Path, sample: Sample) -> None:
+    if not sample.sha256:
+        return
+    found = sha256_file(path) if path.is_file() else "no file"
+    if found != sample.sha256:
+        raise DatasetError(
+            f"{path} isn't the image that its manifest names: expected SHA-256 {sample.sha256}, "
+            f"got {found}; it was changed, damaged or removed after its stage had finished, so "
+            "delete that stage's folder and run the stage again"
+        )
+
+
 def write_training_data(data_dir: Path, train: Sequence[Sample], dataset: DetectionDataset) -> None:
-    """Write the training data in YOLO and COCO form; images are hard links."""
+    """Write the training data in YOLO and COCO form; images are hard links.
+
+    Raises:
+        DatasetError: If an image isn't the one that the manifest names.
+    """
     unique = {sample.sample_id: sample for sample in train}
     renamed = []
     for sample in unique.values():
         path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
+        _check_image(dataset.image_path(sample), sample)
         link_or_copy(dataset.image_path(sample), data_dir / path)
         label = data_dir / "labels" / f"{sample.sample_id}.txt"
         label.parent.mkdir(exist_ok=True)

@@ -14,16 +14,22 @@ from synthdata.detectors.base import (
     JOB,
     SCRATCH,
     TRAINING,
+    WEIGHTS,
     Detector,
     TrainJob,
     TrainSettings,
     predictions_path,
 )
-from synthdata.detectors.job_data import target_key, training_key, write_training_data
+from synthdata.detectors.job_data import (
+    check_images,
+    target_key,
+    training_key,
+    write_training_data,
+)
+from synthdata.detectors.records import read_finished, read_record
 from synthdata.detectors.ultralytics import UltralyticsDetector
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
-from synthdata.files import read_json
 from synthdata.samples import DetectionDataset, Sample
 
 _TARGETS = "targets"
@@ -61,9 +67,12 @@ def prepare_job(
         None where nothing is missing.
 
     Raises:
-        DatasetError: If the list's length is no multiple of the batch.
-        ConfigError: If `cuda` is asked for and there is none.
+        DatasetError: If the list's length is no multiple of the batch, or an image that would be
+            read isn't the one that the manifest names.
+        ConfigError: If `cuda` is asked for and there is none, or the model's file isn't there.
     """
+    detector = build_detector(config)
+    detector.check(config)
     if not train or len(train) % settings.batch_size:
         raise DatasetError(
             "a training list must hold a multiple of the batch size of "
@@ -83,20 +92,27 @@ def prepare_job(
     )
     earlier_keys = _drop_stale(job, job_dir)
     job = replace(job, target_keys={**earlier_keys, **job.target_keys})
-    trained = (job_dir / TRAINING).is_file()
-    if trained and all(predictions_path(job_dir, name).is_file() for name in targets):
+    trained = _is_trained(job_dir)
+    missing = [name for name in targets if not predictions_path(job_dir, name).is_file()]
+    if trained and not missing:
         return None
+    for name in missing:
+        check_images(targets[name])
     shutil.rmtree(job_dir / SCRATCH, ignore_errors=True)
     if not trained:
         write_training_data(job_dir / DATA, train, dataset)
     job.save(job_dir)
-    detector = build_detector(config)
     return WorkerCall(detector.worker, job_dir, detector.environment(job, job_dir))
 
 
 def read_predictions(job_dir: Path, target: str, *, num_images: int) -> list[Detections]:
-    """Return a job's detections on a target set, one entry an image, in its order."""
-    return from_coco_results(read_json(predictions_path(job_dir, target)), num_images=num_images)
+    """Return a job's detections on a target set: one entry per image, in its order.
+
+    Raises:
+        RunError: If the file isn't there, or can't be read.
+    """
+    results = read_finished(predictions_path(job_dir, target), list)
+    return from_coco_results(results, num_images=num_images)
 
 
 def prepare_training(  # noqa: PLR0913  # a call a reader should see whole
@@ -195,14 +211,24 @@ def _relative_paths(dataset: DetectionDataset, job_dir: Path) -> list[str]:
 
 
 def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
-    """Remove what another job left in the folder; return the keys of the targets kept."""
+    """Remove what another job, or a power cut, left in the folder.
+
+    Returns:
+        The keys of the targets that are kept.
+    """
     # Only the keys are read, so that a job of another version of synthdata is just stale.
-    earlier = read_json(job_dir / JOB) if (job_dir / JOB).is_file() else {}
-    if earlier.get("key") != job.key:
+    earlier = read_record(job_dir / JOB, dict) or {}
+    damaged = (job_dir / TRAINING).is_file() and not _is_trained(job_dir)
+    if earlier.get("key") != job.key or damaged:
         shutil.rmtree(job_dir, ignore_errors=True)
         return {}
     kept: Mapping[str, str] = earlier["target_keys"]
     for name, key in job.target_keys.items():
-        if kept.get(name) != key:
-            predictions_path(job_dir, name).unlink(missing_ok=True)
+        path = predictions_path(job_dir, name)
+        if kept.get(name) != key or read_record(path, list) is None:
+            path.unlink(missing_ok=True)
     return kept
+
+
+def _is_trained(job_dir: Path) -> bool:
+    return bool(read_record(job_dir / TRAINING, dict)) and (job_dir / WEIGHTS).is_file()

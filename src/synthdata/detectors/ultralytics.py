@@ -9,6 +9,7 @@ from typing import Any
 
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.detectors.base import SCRATCH, TrainJob, TrainSettings
+from synthdata.errors import ConfigError
 
 _WARMUP_FRACTION = 0.1
 _LOADER_WORKERS = 2  # on a GPU; on a CPU ultralytics loads images in the process itself
@@ -19,10 +20,31 @@ class UltralyticsDetector:
 
     worker = "synthdata.detectors.ultralytics_worker"
 
+    def check(self, config: UltralyticsConfig) -> None:
+        """Refuse weights that aren't there, which ultralytics would look for on its servers.
+
+        Raises:
+            ConfigError: If they aren't there and the config doesn't allow the download.
+        """
+        path = Path(config.model)
+        if path.suffix.lower() == ".pt" and not config.allow_download and not path.is_file():
+            raise ConfigError(
+                f"the detector's model {config.model} isn't there (looked in {Path.cwd()}), and "
+                "trainings download nothing; put the file there, or set allow_download: true"
+            )
+
     def environment(self, job: TrainJob, job_dir: Path) -> Mapping[str, str]:
-        """Return what keeps ultralytics offline, in its folder and on its threads."""
+        """Return what keeps ultralytics offline, in its folder and on its threads.
+
+        Weights and architectures are read without running code that is in them, unless the
+        config trusts them: a run folder's own `weights.pt` may have been replaced.
+        """
         threads = str(job.settings.threads)
+        safe = {} if job.detector["trust_weights"] else {"ULTRALYTICS_SAFE_LOAD": "1"}
         return {
+            **safe,
+            # With a key, ultralytics sends each training and its weights to its maker.
+            "ULTRALYTICS_API_KEY": "",
             # Unset, ultralytics sets it to 1 when it is imported before torch.
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,

@@ -5,14 +5,18 @@ speaks to synthdata through the files that `synthdata.detectors.base` describes.
 
 ultralytics fills in much that isn't asked for: here each augmentation, the optimizer, the warm-up
 and the batch accumulation are stated, validation is left out (the last weights are kept, so that
-no score chooses them), and nothing reaches for the network.
+no score chooses them), and nothing reaches for the network. What weights and an architecture's
+YAML contain is read without running code in it, unless the config trusts them.
 """
 
 import csv
 import shutil
+import socket
 import sys
 import time
 import warnings
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,10 @@ import yaml
 from matplotlib import get_data_path
 from ultralytics.data.augment import Albumentations
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils import SAFE_LOAD
+from ultralytics.utils.callbacks import platform
+from ultralytics.utils.checks import check_file
+from ultralytics.utils.downloads import attempt_download_asset
 
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.detections import Detections, to_coco_results
@@ -48,6 +56,10 @@ def main(job_dir: Path) -> None:
     """Do what is missing in a job's folder."""
     job = TrainJob.load(job_dir)
     config = UltralyticsConfig.model_validate(job.detector)
+    if not SAFE_LOAD and not config.trust_weights:
+        raise TrainingError("ULTRALYTICS_SAFE_LOAD must be 1, so that no weights can run code")
+    if not config.allow_download:
+        _refuse_connections()
     torch.set_num_threads(job.settings.threads)
     torch.set_flush_denormal(True)
     device = "0" if job.settings.device == "cuda" else "cpu"
@@ -67,10 +79,23 @@ def _keep_offline(config_dir: Path) -> None:
     integrations = ("sync", "dvc", "mlflow", "comet", "clearml", "raytune", "tensorboard", "wandb")
     known = ultralytics.settings
     known.update({name: False for name in integrations if name in known})
+    known.update({"api_key": ""})
+    platform.callbacks.clear()  # no setting switches it off
     for name in ("Arial.ttf", "Arial.Unicode.ttf"):  # the second for names that aren't ASCII
         font = config_dir / "Ultralytics" / name
         font.unlink(missing_ok=True)
         font.symlink_to(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+
+def _refuse_connections() -> None:
+    """Refuse connections to other machines; an architecture may name weights to download."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        internet = event == "socket.connect" and arguments[0].family != socket.AF_UNIX
+        if internet or event == "socket.getaddrinfo":
+            raise OSError(f"a training must not need a network: {event} {arguments[1:]}")
+
+    sys.addaudithook(refuse)
 
 
 class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
@@ -94,7 +119,7 @@ def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str)
         overrides={
             **stated_settings(config, job.settings),
             "augmentations": _policy(config),
-            "model": _model(config.model, scratch),
+            "model": _model(config, scratch),
             "data": str(job_dir / DATA / "data.yaml"),
             "device": device,
             "project": str(scratch),
@@ -102,14 +127,14 @@ def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str)
             "exist_ok": True,
         }
     )
+    listed = (job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines()
+    trainer.add_callback("on_train_start", partial(_check_list, listed=listed))
     trainer.add_callback("on_train_start", _seed_albumentations)
     trainer.add_callback("on_train_start", _speed_up)
     start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    listed = len((job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines())
-    # ultralytics would leave out images that it takes for damaged: not equal work.
-    expected = listed // job.settings.batch_size * job.settings.epochs
+    expected = len(listed) // job.settings.batch_size * job.settings.epochs
     if trainer.num_steps != expected:
         raise TrainingError(f"expected {expected} optimizer steps, got {trainer.num_steps}")
     with replacing(job_dir / WEIGHTS) as temporary:
@@ -156,6 +181,24 @@ def _policy(config: UltralyticsConfig) -> list[Any]:
         ]
 
 
+def _check_list(trainer: Trainer, listed: list[str]) -> None:
+    """Compare what ultralytics reads with the training list.
+
+    It leaves out images that it takes for damaged, so that arms would do unequal work.
+
+    Raises:
+        TrainingError: If an image of the list isn't among what is read.
+    """
+    taken = Counter(Path(file).name for file in trainer.train_loader.dataset.im_files)
+    lost = Counter(Path(line).name for line in listed) - taken
+    if lost:
+        raise TrainingError(
+            f"{lost.total()} of the {len(listed)} images of the training list can't be read, or "
+            f"their labels can't: {', '.join(sorted(lost))}; the log says why. Mend them in the "
+            "data set that the list is of, or leave them out"
+        )
+
+
 def _seed_albumentations(trainer: Trainer) -> None:
     """Seed albumentations' own generator, which ultralytics leaves to the system's entropy.
 
@@ -177,9 +220,16 @@ def _speed_up(trainer: Trainer) -> None:
         group["fused"] = True
 
 
-def _model(name: str, scratch: Path) -> str:
-    """Return what ultralytics knows by `name`; the size `p`, an eighth of the width, is ours."""
-    path = Path(name)
+def _model(config: UltralyticsConfig, scratch: Path) -> str:
+    """Return the file of the model, or a name that ultralytics knows.
+
+    The size `p`, an eighth of the width, is ours.
+    """
+    name, path = config.model, Path(config.model)
+    if config.is_address:
+        return str(check_file(name, download_dir=scratch))
+    if path.suffix == ".pt" and not path.is_file():
+        return str(attempt_download_asset(scratch / name))
     if not path.stem.endswith("p") or path.suffix != ".yaml" or path.is_file():
         return name
     models = Path(ultralytics.__file__).parent / "cfg" / "models"
