@@ -1,5 +1,6 @@
 """Reads the real images that some generators start from."""
 
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,9 @@ def read_pixels(path: Path) -> UInt8Array:
     return _read(path, status.st_mtime_ns, status.st_size)
 
 
-# Time and size, since another stage `prepare` puts other images in the same place.
-@cached(LRUCache(_CACHE_BYTES, getsizeof=lambda pixels: pixels.nbytes))
+# Time and size, since another stage `prepare` puts other images in the same place. The lock,
+# since generators that work side by side share the cache, and its order breaks without one.
+@cached(LRUCache(_CACHE_BYTES, getsizeof=lambda pixels: pixels.nbytes), lock=threading.Lock())
 def _read(path: Path, _mtime_ns: int, _size: int) -> UInt8Array:
     with Image.open(path) as image:
         pixels: UInt8Array = np.asarray(image.convert("RGB"))
