@@ -7,12 +7,12 @@ eval/<set>/   likewise val, test and each shifted set, without lists
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 ARMS: Final = "arms"
 EVAL: Final = "eval"
 PHASES: Final = "phases.json"
-SPLITS: Final = ("val", "test")
+SPLITS: Final[tuple[Literal["val", "test"], ...]] = ("val", "test")
 
 
 def list_name(phase: int) -> str:

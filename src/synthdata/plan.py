@@ -143,7 +143,7 @@ def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageNam
     pools = {name: _resolved_pool(made.pools[name], made) for name in made.used_pools}
     balances = {p.balance for p in pools.values() if isinstance(p, GeneratorPool)}
     found: dict[StageName, StageSection | None] = {
-        "prepare": config.prepare,
+        "prepare": _with(config.prepare, shifted=config.evaluation.shifted),
         "fit": config.fit if made.needs_fit else None,
         "layout": _with(config.layout, balances=tuple(sorted(balances))) if balances else None,
         "generate": _with(config.generate, pools=pools) if pools else None,

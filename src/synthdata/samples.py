@@ -17,7 +17,7 @@ from synthdata.boxes import FloatArray, as_xyxy
 IntArray = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 Split = Literal["train", "reserve", "val", "test"]
-Origin = Literal["real", "generated", "composited"]
+Origin = Literal["real", "generated", "composited", "provided"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,8 @@ class Sample:
         height: Pixels.
         annotations: The objects.
         split: `reserve` is real training data kept from the few-shot draw, for the oracle.
-        origin: `composited` has real pixels, pasted together or painted over in part.
+        origin: `composited` has real pixels, pasted together or painted over in part; `provided`
+            is an extra image that the user had already.
         sha256: Of the image file; empty until it is written.
         seed: The seed that made the image; None for a photograph.
         layout_id: The layout that it was asked to show; where it was made from a real train

@@ -90,7 +90,9 @@ def score_generator(
             pools={section.pool or "": generator},
             shard_size=section.shard_size,
         ),
-        PoolInputs(train=seen, layouts={generator.balance or 0.0: layouts}, model_dir=model_dir),
+        PoolInputs(
+            seen, held_out=val, layouts={generator.balance or 0.0: layouts}, model_dir=model_dir
+        ),
         out_dir=out_dir,
     )
     generated = load_dataset(out_dir)

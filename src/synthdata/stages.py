@@ -92,11 +92,14 @@ def run_generate(
         if "layout" in inputs:
             made = LayoutConfig.model_validate(read_section(inputs["layout"]))
             layouts = load_layout_sets(inputs["layout"], made)
-        return generate_pools(
-            section,
-            PoolInputs(train=_train_split(inputs), layouts=layouts, model_dir=inputs.get("fit")),
-            out_dir=out_dir,
+        prepared = load_dataset(inputs["prepare"])
+        of = PoolInputs(
+            train=prepared.split("train"),
+            held_out=prepared.split("val", "test"),
+            layouts=layouts,
+            model_dir=inputs.get("fit"),
         )
+        return generate_pools(section, of, out_dir=out_dir)
 
     return run_in_folder(
         "generate",

@@ -19,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 def metrics(finished: FinishedRun) -> dict[str, Any]:
     """Written as the stage runner writes them, so that they must be JSON."""
     out_dir = finished.run_dir / "report"
-    found = write_report(finished.config.report, inputs=finished.inputs, out_dir=out_dir)
+    found = write_report(finished.section, inputs=finished.inputs, out_dir=out_dir)
     write_json(out_dir / "metrics.json", found)
     return found
 

@@ -1,6 +1,7 @@
 """A finished run as the stages leave it: real files and real scores of made-up detections."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pandas as pd
 
 from builders import CLASS_NAMES, write_dataset
 from synthdata.config import ExperimentConfig, StageName, load_config
+from synthdata.config.report import ReportConfig
 from synthdata.detections import Detections, to_coco_results
+from synthdata.detectors.job_data import target_key
 from synthdata.files import link_or_copy, write_json
 from synthdata.manifest import load_dataset, save_dataset
 from synthdata.metrics.detection import evaluate_detections
@@ -35,11 +38,13 @@ class FinishedRun:
     Attributes:
         root: The workspace.
         config: The experiment.
+        section: The report's, as the plan makes it.
         inputs: What the report is given.
     """
 
     root: Path
     config: ExperimentConfig
+    section: ReportConfig
     inputs: Mapping[str, Path]
 
     @property
@@ -53,18 +58,25 @@ def finish_run(
     seeds: tuple[int, ...] = (0, 1, 2, 3),
     shared_through: StageName | None = "filter",
     arms: tuple[str, ...] = tuple(NOISE),
+    contrasts: Sequence[tuple[str, str]] | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
     noise: Mapping[str, float] = NOISE,
+    overrides: tuple[str, ...] = (),
 ) -> FinishedRun:
-    smoke = load_config("smoke.yaml")
-    config = ExperimentConfig.model_validate(
-        smoke.model_dump()
-        | {
-            "seeds": seeds,
-            "shared_through": shared_through,
-            "report": smoke.report.model_dump() | {"headline": None},
-            "version": smoke.version.model_dump() | {"arms": arms, "dvc": False},
-        }
+    if contrasts is None:
+        named = load_config("smoke.yaml").contrasts
+        contrasts = [pair for pair in named if set(pair) <= set(arms)]
+    config = load_config(
+        "smoke.yaml",
+        [
+            f"seeds={list(seeds)}",
+            f"shared_through={shared_through or 'null'}",
+            "version.dvc=false",
+            f"contrasts={json.dumps(list(contrasts))}",
+            *(f"arms.{arm}.twin=null" for arm in arms if f"{arm}_random_drop" not in arms),
+            *(f"arms.{arm}=null" for arm in NOISE if arm not in arms),
+            *overrides,
+        ],
     )
     steps = plan(config, root)
     for step in steps[:-1]:
@@ -76,7 +88,8 @@ def finish_run(
             step.stage, step.section, inputs=step.inputs, out_dir=step.out_dir,
             work=getattr(work, step.stage),
         )  # fmt: skip
-    return FinishedRun(root, config, steps[-1].inputs)
+    assert isinstance(steps[-1].section, ReportConfig)
+    return FinishedRun(root, config, steps[-1].section, steps[-1].inputs)
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,7 @@ class _Work:
         for index, pool in enumerate(("synthetic", "copy_paste")):
             made = write_dataset(self.out_dir, num=10, seed=10 + index, prefix=f"{pool}-layout")
             origin = "generated" if pool == "synthetic" else "composited"
-            samples += [replace(s, generator=pool, origin=origin) for s in made]  # type: ignore[arg-type]
+            samples += [replace(s, pool=pool, origin=origin) for s in made]  # type: ignore[arg-type]
         save_dataset(DetectionDataset(self.out_dir, self.class_names, tuple(samples)))
         return {
             "pools": {
@@ -178,7 +191,9 @@ class _Work:
             yield where | {"metric": "log_area"} | known
 
     def filter(self) -> dict[str, Any]:
-        pool = load_dataset(self.inputs["generate"]).where(generator="synthetic")
+        pool = load_dataset(self.inputs["generate"]).where(pool="synthetic")
+        out_dir = self.out_dir / "synthetic"
+        out_dir.mkdir()
         rng = np.random.default_rng(self.seed)
         ids = [sample.sample_id for sample in pool]
         scores = {name: rng.random(len(ids)) for name in ("manifold", "detector")}
@@ -188,7 +203,7 @@ class _Work:
                 for name, values in scores.items()
                 for i, value in zip(ids, values, strict=True)
             ]
-        ).to_parquet(self.out_dir / "scores.parquet")
+        ).to_parquet(out_dir / "scores.parquet")
         kept = np.argsort(np.argsort(sum(scores.values()))) >= 3
         at_random = rng.permutation(kept)
         reason = "detector: 2 of 5 objects found; score 0.400 not among the best"
@@ -199,13 +214,13 @@ class _Work:
                 "reason": np.where(kept, "", reason),
                 "random_kept": at_random,
             }
-        ).to_parquet(self.out_dir / "decisions.parquet")
+        ).to_parquet(out_dir / "decisions.parquet")
         sets = {"pool": np.ones(len(ids), bool), "filtered": kept, "random_drop": at_random}
         coverage = {
             "coverage_by_class": dict.fromkeys(self.class_names, 0.8),
             "mean_class_coverage": 0.8,
         }
-        return {
+        measured = {
             "num_images": {name: int(chosen.sum()) for name, chosen in sets.items()},
             "rejected_by": {"detector": 3},
             "mean_score": {
@@ -219,6 +234,7 @@ class _Work:
             "relative_coverage": dict.fromkeys(self.class_names, 1.0),
             "judge_score_on_real_train": 0.9,
         }
+        return {"pools": {"synthetic": measured}}
 
     def version(self) -> dict[str, Any]:
         prepared = load_dataset(self.inputs["prepare"])
@@ -230,14 +246,16 @@ class _Work:
             save_dataset(part)
         for arm in self.arms:
             write_json(self.out_dir / "arms" / arm / "card.json", {"arm": arm})
-        card = {"num_images": 16, "training_list": {"length": 16, "images_left_out": 0}}
-        return {"arms": dict.fromkeys(self.arms, card)}
+        card = {"num_images": 16, "images_left_out": {}}
+        return {"list_length": 16, "arms": dict.fromkeys(self.arms, card)}
 
     def train(self) -> dict[str, Any]:
+        truth = load_dataset(self.inputs["version"] / "eval" / "val")
         return {
             "evaluation_split": "val",
-            "num_evaluation_images": len(load_dataset(self.inputs["version"] / "eval" / "val")),
+            "sets": {"val": {"num_images": len(truth), "digest": target_key(truth)}},
             "arms": {arm: self._train_arm(arm) for arm in self.arms},
+            "shifted": {},
         }
 
     def _train_arm(self, arm: str) -> dict[str, Any]:

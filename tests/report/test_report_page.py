@@ -33,7 +33,7 @@ def test_the_page_loads_nothing_and_runs_nothing(page: html.HtmlElement) -> None
 
 def test_class_names_arrive_as_text(page: html.HtmlElement) -> None:
     head = [cell.text_content() for cell in page.xpath("//section[@id='arms']//thead//th")]
-    assert [f"AP {name}" for name in HOSTILE_CLASSES] == head[3:6]
+    assert [f"AP {name}" for name in HOSTILE_CLASSES] == head[4:7]
     alts = page.xpath("//section[@id='images']//img/@alt")
     assert any(HOSTILE_CLASSES[1] in alt for alt in alts)
 
@@ -87,13 +87,14 @@ def test_the_table_shows_each_arms_numbers(page: html.HtmlElement, metrics: dict
     assert len(rows) == len(metrics["arms"])
     for row, arm in zip(rows, metrics["arms"].values(), strict=True):
         cells = [cell.text_content().strip() for cell in row.xpath("./th | ./td")]
-        assert cells[1] == f"{arm['map50_95']:.3f}"
+        assert cells[0] == arm["title"]
+        assert cells[2] == f"{arm['map50_95']:.3f}"
         assert cells[-1] == str(arm["seeds"])
         if arm["difference"] is not None:
-            assert cells[6] == f"{arm['difference']:+.3f}".replace("-", "\N{MINUS SIGN}")
+            assert cells[7] == f"{arm['difference']:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def test_each_arm_has_an_interval_and_a_dot_a_seed(page: html.HtmlElement) -> None:
+def test_contrasts_have_intervals_and_arms_a_dot_per_seed(page: html.HtmlElement) -> None:
     figures = page.xpath("//div[@class='forest']")
     assert len(figures) == 2
     for row in figures[0].xpath("./div[contains(@class, 'row')]"):
@@ -101,6 +102,11 @@ def test_each_arm_has_an_interval_and_a_dot_a_seed(page: html.HtmlElement) -> No
         low, high = (float(row.xpath(f".//line[@class='bar']/@{x}")[0][:-1]) for x in ("x1", "x2"))
         middle = float(row.xpath(".//circle[@class='mean']/@cx")[0][:-1])
         assert 0 <= low < middle < high <= 100
+    arms = figures[1].xpath("./div[contains(@class, 'row')]")
+    assert len(arms) == 5
+    for row in arms:
+        assert len(row.xpath(".//circle[@class='dot']")) == 4
+        assert row.xpath(".//line[@class='bar']") == [], "an arm that isn't tested has no interval"
 
 
 def test_the_gallery_shows_real_beside_generated_with_boxes_and_reasons(
@@ -108,7 +114,7 @@ def test_the_gallery_shows_real_beside_generated_with_boxes_and_reasons(
 ) -> None:
     images = page.xpath("//section[@id='images']//figure")
     wanted = finished.config.report.gallery_images
-    assert len(images) == wanted + wanted + 3 + 3  # real, kept, rejected, copy-paste
+    assert len(images) == wanted + wanted + 3 + wanted  # real, kept, rejected, copy-paste
     for figure in images:
         drawn = len(figure.xpath(".//rect[@class='over']"))
         alt = figure.xpath(".//img/@alt")[0]

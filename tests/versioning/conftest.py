@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from version_pools import ALL_ARMS, History, Pools
+from version_pools import ALL_ARMS, History, Pools, recipes
 
 from builders import CLASS_NAMES, write_dataset
 from synthdata.config.version import VersionConfig
@@ -36,18 +36,18 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Pools:
         replace(
             synthetic,
             samples=tuple(
-                replace(s, generator="synthetic", origin="generated", config_sha256="abc", seed=1)
+                replace(s, pool="synthetic", origin="generated", config_sha256="abc", seed=1)
                 for s in synthetic
             ),
         ),
         replace(
             pasted,
             samples=tuple(
-                replace(s, generator="copy_paste", origin="composited", seed=2) for s in pasted
+                replace(s, pool="copy_paste", origin="composited", seed=2) for s in pasted
             ),
         ),
     )
-    pool = generated.where(generator="synthetic")
+    pool = generated.where(pool="synthetic")
     return Pools(
         prepared=prepared,
         generated=generated,
@@ -56,9 +56,16 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Pools:
     )
 
 
-def _write(pools: Pools, workspace: Path, *, seed: int = 0, **values: object) -> Path:
+def _write(
+    pools: Pools,
+    workspace: Path,
+    *,
+    seed: int = 0,
+    arms: tuple[str, ...] = ALL_ARMS,
+    **values: object,
+) -> Path:
     out_dir = workspace / "runs" / "demo" / f"seed-{seed}" / "version"
-    defaults: dict[str, object] = {"seed": seed, "list_length": 16, "arms": ALL_ARMS}
+    defaults: dict[str, object] = {"seed": seed, "list_length": 16, "arms": recipes(*arms)}
     pools.write(out_dir, VersionConfig.model_validate(defaults | values))
     return out_dir
 

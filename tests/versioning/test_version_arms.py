@@ -1,90 +1,121 @@
 import logging
+from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from version_pools import Pools
+from version_pools import Pools, recipes
 
+from synthdata.config.arms import ArmConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import VersioningError
-from synthdata.versioning.arms import arm_list, build_arm
+from synthdata.versioning.arms import Arm, build_arm, list_length
 
 
-@pytest.mark.parametrize(
-    ("num_real", "num_extra", "list_length", "extra_fraction"),
-    [(24, 50, 352, 0.5), (24, 200, 352, 0.5), (7, 3, 64, 0.3), (5, 9, 16, 1.0), (5, 9, 16, 0.0)],
-)
-def test_list_is_balanced_and_has_the_exact_length(
-    num_real: int, num_extra: int, list_length: int, extra_fraction: float
-) -> None:
-    order = arm_list(
-        num_real=num_real,
-        num_extra=num_extra,
-        list_length=list_length,
-        extra_fraction=extra_fraction,
-        seed=3,
+def section(list_length: int | str = 16, **arms: Any) -> VersionConfig:
+    made = {name: ArmConfig.model_validate(arm) for name, arm in arms.items()}
+    return VersionConfig.model_validate(
+        {"list_length": list_length, "arms": made or recipes(), "batch_size": 8}
     )
-    counts = np.bincount(order, minlength=num_real + num_extra)
-    assert len(counts) == num_real + num_extra
-    assert len(order) == list_length
-    assert counts[num_real:].sum() == round(list_length * extra_fraction)
-    assert np.ptp(counts[:num_real]) <= 1
-    assert np.ptp(counts[num_real:]) <= 1
 
 
-def test_list_without_extra_images_is_real_only() -> None:
-    order = arm_list(num_real=10, num_extra=0, list_length=35, extra_fraction=0, seed=0)
-    assert sorted(np.bincount(order)) == [3] * 5 + [4] * 5
+def build(pools: Pools, recipe: dict[str, Any], length: int = 16) -> Arm:
+    return build_arm("arm", section(arm=recipe), pools.ingredients, length=length)
 
 
-def test_list_depends_on_the_seed_only() -> None:
-    def make(seed: int) -> list[int]:
-        order = arm_list(num_real=24, num_extra=60, list_length=96, extra_fraction=0.5, seed=seed)
-        return list(order)
-
-    assert make(1) == make(1)
-    assert make(1) != make(2)
-    assert set(make(1)) != set(make(2))  # which 48 of the 60 are in the list
-    assert make(1) != sorted(make(1))
+def places(arm: Arm, phase: int = 0) -> Counter[str]:
+    """Return the places of a list by the part that fills them."""
+    return Counter(arm.images[i].part for i in arm.lists[phase].order)
 
 
-def test_list_with_places_but_no_images_is_refused() -> None:
-    with pytest.raises(VersioningError, match="8 places for extra images and there are none"):
-        arm_list(num_real=4, num_extra=0, list_length=16, extra_fraction=0.5, seed=0)
-    with pytest.raises(VersioningError, match="16 places for real images"):
-        arm_list(num_real=0, num_extra=0, list_length=16, extra_fraction=0, seed=0)
+def test_a_list_has_exactly_the_shares_of_its_recipe(pools: Pools) -> None:
+    extra = {"copy_paste": 0.25, "synthetic": {"share": 0.5, "keep": "filtered"}}
+    arm = build(pools, {"extra": extra})
+    assert places(arm) == {"real": 4, "copy_paste": 4, "synthetic": 8}
+    kept = {sample.sample_id for sample in pools.filtered}
+    assert {i.sample.sample_id for i in arm.images if i.part == "synthetic"} == kept
 
 
-def test_arm_without_extra_images_is_named(pools: Pools) -> None:
-    empty = pools.generated.where(generator="nothing")
-    with pytest.raises(VersioningError, match="arm 'synthetic': its list has 8 places for extra"):
-        build_arm(
-            "synthetic",
-            VersionConfig(list_length=16),
-            prepared=pools.prepared,
-            pools={"synthetic": empty},
-        )
+def test_even_sampling_repeats_no_image_more_than_once_more_than_another(pools: Pools) -> None:
+    arm = build(pools, {"extra": {"copy_paste": 0.5}}, length=35)
+    repeats = np.bincount(arm.lists[0].order)
+    by_part = {
+        part: [int(n) for n, image in zip(repeats, arm.images, strict=True) if image.part == part]
+        for part in ("real", "copy_paste")
+    }
+    assert sorted(by_part["real"]) == [4, 4, 4, 5]
+    assert sorted(by_part["copy_paste"]) == [3, 3, 4, 4, 4]
 
 
-def test_oracle_takes_the_reserve_and_real_does_not(pools: Pools) -> None:
-    section = VersionConfig(list_length=16, arms=("real", "oracle"))
-    for name, splits in (("real", {"train"}), ("oracle", {"train", "reserve"})):
-        arm = build_arm(name, section, prepared=pools.prepared, pools={})  # type: ignore[arg-type]
+def test_a_list_depends_on_the_seed_only(pools: Pools) -> None:
+    def order(seed: int) -> list[str]:
+        values = section(arm={"extra": {"synthetic": 0.25}}).model_copy(update={"seed": seed})
+        arm = build_arm("arm", values, pools.ingredients, length=16)
+        return [arm.images[i].sample.sample_id for i in arm.lists[0].order]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    assert set(order(1)) != set(order(2)), "which 4 of the 6 are in the list"
+
+
+def test_places_without_images_are_refused(pools: Pools) -> None:
+    ingredients = pools.ingredients
+    empty = replace(pools.filtered, samples=())
+    nothing = replace(ingredients, extras={**ingredients.extras, ("synthetic", None): empty})
+    with pytest.raises(VersioningError, match="arm 'arm': its list has 8 places for synthetic"):
+        build_arm("arm", section(arm={"extra": {"synthetic": 0.5}}), nothing, length=16)
+
+
+def test_a_ceiling_takes_the_reserve_and_others_do_not(pools: Pools) -> None:
+    for recipe, splits in (({}, {"train"}), ({"real": ["train", "reserve"]}, {"train", "reserve"})):
+        arm = build(pools, recipe)
         assert {image.sample.split for image in arm.images} == splits
-        assert len(arm.order) == 16
+        assert len(arm.lists[0].order) == 16
 
 
-def test_short_list_leaves_images_out_and_says_so(
+def test_a_short_list_leaves_extra_images_out_and_says_so(
     pools: Pools, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pool = pools.generated.where(generator="synthetic")
     with caplog.at_level(logging.WARNING):
-        arm = build_arm(
-            "synthetic",
-            VersionConfig(list_length=6),
-            prepared=pools.prepared,
-            pools={"synthetic": pool},
-        )
-    assert arm.num_left_out == 4  # 3 places for 4 real images, 3 for 6 extra ones
-    assert len(arm.images) == 6
-    assert sorted(arm.order) == list(range(6))
-    assert "4 of its 10 images are left out" in caplog.text
+        arm = build(pools, {"extra": {"synthetic": 0.5}}, length=8)
+    assert arm.left_out == {"synthetic": 2}
+    assert len(arm.images) == 8
+    assert "2 images of synthetic have no place" in caplog.text
+
+
+def test_a_length_that_leaves_out_real_images_is_refused(pools: Pools) -> None:
+    half = {"extra": {"synthetic": 0.75}}
+    with pytest.raises(VersioningError, match=r"'half' has 2 places for 4 real .* at least 16"):
+        list_length(section(8, real={}, half=half), pools.ingredients)
+    assert list_length(section(16, real={}, half=half), pools.ingredients) == 16
+
+
+def test_auto_has_room_for_every_image(pools: Pools) -> None:
+    few = section("auto", real={}, mix={"extra": {"synthetic": 0.5, "copy_paste": 0.25}})
+    assert list_length(few, pools.ingredients) == 24, "5 pasted images need 20 places"
+    many = section("auto", real={}, most={"extra": {"synthetic": 0.9}})
+    assert list_length(many, pools.ingredients) == 40, "4 real images need 40 places"
+
+
+def test_a_length_covers_real_images_in_one_of_the_phases(pools: Pools) -> None:
+    phases = [{"steps": 0.5, "extra": {"synthetic": 1.0}}, {"steps": 0.5}]
+    assert list_length(section(8, real={}, two={"phases": phases}), pools.ingredients) == 8
+
+
+def test_phases_have_lists_of_their_own_and_replay_the_one_before(pools: Pools) -> None:
+    phases = [
+        {"steps": 0.6, "extra": {"synthetic": 0.5}},
+        {"steps": 0.4, "learning_rate": 0.1, "extra": {"copy_paste": 0.5}, "replay": 0.25},
+    ]
+    arm = build(pools, {"phases": phases})
+    assert [one.steps for one in arm.lists] == [0.6, 0.4]
+    assert [one.learning_rate for one in arm.lists] == [1.0, 0.1]
+    assert places(arm) == {"real": 8, "synthetic": 8}
+    second = places(arm, phase=1)
+    assert second["copy_paste"] == 6, "half of the twelve places that replay leaves"
+    assert sum(second.values()) == 16
+    replayed = Counter(arm.lists[1].order.tolist())
+    before = Counter(arm.lists[0].order.tolist())
+    synthetic = {i for i, image in enumerate(arm.images) if image.part == "synthetic"}
+    assert all(replayed[i] <= before[i] for i in synthetic)

@@ -1,7 +1,7 @@
 from pathlib import Path
 from typing import Any
 
-from version_pools import Pools
+from version_pools import Pools, recipes
 
 from synthdata.config.base import StageName, StageSection
 from synthdata.config.detector import UltralyticsConfig
@@ -13,7 +13,7 @@ from synthdata.runfolder import run_in_folder
 from synthdata.versioning.arms import build_arm
 from synthdata.versioning.cards import Provenance, arm_card, read_provenance, render_card
 
-SECTION = VersionConfig(list_length=16)
+SECTION = VersionConfig(list_length=16, arms=recipes())
 
 
 def _finish(stage: StageName, section: StageSection, folder: Path, **metrics: Any) -> Path:
@@ -25,7 +25,7 @@ def _finish(stage: StageName, section: StageSection, folder: Path, **metrics: An
 def _inputs(folder: Path, image_size: tuple[int, int] | None = None) -> dict[str, Path]:
     judge = DetectorFilterConfig(kind="detector", detector=UltralyticsConfig(kind="ultralytics"))
     prepare = PrepareConfig(source=BccdSource(kind="bccd"), image_size=image_size)
-    metrics = {"coverage": 0.75, "kept": {"synthetic": 3}}
+    metrics = {"pools": {"synthetic": {"coverage": 0.75, "kept": {"synthetic": 3}}}}
     return {
         "prepare": _finish("prepare", prepare, folder),
         "filter": _finish("filter", FilterConfig(filters=(judge,)), folder, **metrics),
@@ -33,9 +33,7 @@ def _inputs(folder: Path, image_size: tuple[int, int] | None = None) -> dict[str
 
 
 def _card(pools: Pools, name: Any, provenance: Provenance) -> dict[str, Any]:
-    arm = build_arm(
-        name, SECTION, prepared=pools.prepared, pools={"synthetic_filtered": pools.filtered}
-    )
+    arm = build_arm(name, SECTION, pools.ingredients, length=16)
     return arm_card(arm, pools.prepared.class_names, SECTION, provenance)
 
 
@@ -43,13 +41,13 @@ def test_card_names_source_licence_filter_and_scores(pools: Pools, tmp_path: Pat
     card = _card(pools, "synthetic_filtered", read_provenance(_inputs(tmp_path)))
     assert card["sources"]["dataset"] == "bccd"
     assert card["sources"]["licence"] == "BCCD, MIT"
-    assert card["sources"]["generators"] == ["synthetic"]
-    assert card["sources"]["generator_config_sha256"] == ["abc"]
-    assert card["scores"] == {"coverage": 0.75, "kept": {"synthetic": 3}}  # no timing
+    assert card["sources"]["pools"] == ["synthetic"]
+    assert card["sources"]["pool_config_sha256"] == ["abc"]
+    assert card["scores"] == {"synthetic": {"coverage": 0.75, "kept": {"synthetic": 3}}}
     assert card["config"]["prepare"]["source"] == {"kind": "bccd"}
     text = render_card(card)
-    assert "Filter: the filter stage's choice." in text
-    assert "- coverage: 0.75" in text
+    assert "Filter: of synthetic what all filters keep." in text
+    assert "- synthetic, coverage: 0.75" in text
 
 
 def test_real_arm_has_no_filter_scores(pools: Pools, tmp_path: Path) -> None:

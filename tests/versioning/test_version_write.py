@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from version_pools import ALL_ARMS, Pools
+from version_pools import ALL_ARMS, Pools, recipes
 
 from synthdata.boxes import cxcywh_to_xyxy
 from synthdata.config.version import VersionConfig
@@ -44,9 +44,7 @@ def test_arm_holds_the_images_boxes_and_rows_of_its_sources(
     expected = [*pools.prepared.split("train"), *pools.filtered]
     assert [s.sample_id for s in dataset] == [s.sample_id for s in expected]
     for got, source in zip(dataset, expected, strict=True):
-        assert (got.origin, got.generator, got.seed) == (
-            source.origin, source.generator, source.seed
-        )  # fmt: skip
+        assert (got.origin, got.pool, got.seed) == (source.origin, source.pool, source.seed)
         assert sha256_file(folder / got.path) == source.sha256 == got.sha256
         np.testing.assert_allclose(got.annotations.xyxy, source.annotations.xyxy, atol=1e-4)
         rows = np.loadtxt(folder / "labels" / f"{got.sample_id}.txt", ndmin=2)
@@ -75,11 +73,11 @@ def test_card_counts_what_is_there(written: Callable[..., Path]) -> None:
     assert card["objects_per_class"] == dict(
         zip(dataset.class_names, objects.tolist(), strict=True)  # type: ignore[union-attr]
     )
-    assert card["training_list"]["extra"] == {
+    assert card["training_lists"][0]["parts"]["copy_paste"] == {
         "images": 5, "places": 8, "repeats_min": 1, "repeats_max": 2
     }  # fmt: skip
     assert max(lines.values()) == 2
-    assert card["sources"]["generators"] == ["copy_paste"]
+    assert card["sources"]["pools"] == ["copy_paste"]
     text = (folder / "card.md").read_text()
     assert "9 images (5 composited, 4 real)" in text
     assert f"| RBC | {card['objects_per_class']['RBC']} |" in text
@@ -105,7 +103,7 @@ def test_another_seed_gives_another_list_of_the_same_images(written: Callable[..
 def test_an_id_used_twice_is_refused_and_leaves_no_arm(pools: Pools, tmp_path: Path) -> None:
     sample = replace(pools.filtered.samples[0], sample_id="train-000")
     clash = replace(pools, filtered=replace(pools.filtered, samples=(sample,)))
-    section = VersionConfig(list_length=16, arms=("real", "synthetic_filtered"))
+    section = VersionConfig(list_length=16, arms=recipes("real", "synthetic_filtered"))
     with pytest.raises(VersioningError, match="two images have the id 'train-000'"):
         clash.write(tmp_path, section)
     assert [path.name for path in (tmp_path / "arms").iterdir()] == ["real"]

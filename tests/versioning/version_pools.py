@@ -1,16 +1,30 @@
 """The values that the versioning fixtures give."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthdata.config.version import ArmName, VersionConfig
+from synthdata.config.arms import ArmConfig
+from synthdata.config.version import VersionConfig
 from synthdata.samples import DetectionDataset
+from synthdata.versioning.ingredients import Ingredients
 from synthdata.versioning.write import write_versions
 
-ALL_ARMS: tuple[ArmName, ...] = (
-    "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop", "oracle",
-)  # fmt: skip
+RECIPES: Mapping[str, Any] = {
+    "real": {"role": "reference"},
+    "copy_paste": {"extra": {"copy_paste": 0.5}},
+    "synthetic": {"extra": {"synthetic": 0.5}},
+    "synthetic_filtered": {"extra": {"synthetic": {"share": 0.5, "keep": "filtered"}}},
+    "synthetic_random_drop": {"extra": {"synthetic": {"share": 0.5, "keep": "random_drop"}}},
+    "oracle": {"real": ["train", "reserve"]},
+}
+ALL_ARMS = tuple(RECIPES)
+
+
+def recipes(*names: str) -> dict[str, ArmConfig]:
+    """Return arms by name, as a config states them."""
+    return {name: ArmConfig.model_validate(RECIPES[name]) for name in names or ALL_ARMS}
 
 
 @dataclass(frozen=True)
@@ -22,18 +36,20 @@ class Pools:
     filtered: DetectionDataset
     random_drop: DetectionDataset
 
-    def write(self, out_dir: Path, section: VersionConfig) -> dict[str, Any]:
-        return write_versions(
-            section,
-            prepared=self.prepared,
-            pools={
-                "copy_paste": self.generated.where(generator="copy_paste"),
-                "synthetic": self.generated.where(generator="synthetic"),
-                "synthetic_filtered": self.filtered,
-                "synthetic_random_drop": self.random_drop,
+    @property
+    def ingredients(self) -> Ingredients:
+        return Ingredients(
+            self.prepared,
+            extras={
+                ("copy_paste", None): self.generated.where(pool="copy_paste"),
+                ("synthetic", None): self.generated.where(pool="synthetic"),
+                ("synthetic", "filtered"): self.filtered,
+                ("synthetic", "random_drop"): self.random_drop,
             },
-            out_dir=out_dir,
         )
+
+    def write(self, out_dir: Path, section: VersionConfig) -> dict[str, Any]:
+        return write_versions(section, ingredients=self.ingredients, out_dir=out_dir)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from synthdata.config.arms import (
     resolve_arm,
 )
 from synthdata.config.base import NonNegativeInt, Section, StageName
+from synthdata.config.evaluation import EvaluationConfig
 from synthdata.config.filter import FilterConfig
 from synthdata.config.fit import FitConfig
 from synthdata.config.generate import GenerateConfig
@@ -29,6 +30,7 @@ from synthdata.config.version import VersionConfig
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 # Settings of sections that follow from the top level.
 _SET_BY_PLAN = {
+    "prepare": ("shifted",),
     "layout": ("balances",),
     "generate": ("pools",),
     "filter": ("pools",),
@@ -46,6 +48,7 @@ class ExperimentConfig(Section):
         shared_through: Stages up to this one are computed once, for the first seed, and
             linked for the others; None repeats every stage. The verdict says that it is
             conditional on what was shared.
+        evaluation: What detectors are scored on beside val and test.
         pools: Sets of extra images by name. One that no arm uses isn't made.
         arms: The training sets by name; exactly one has the role `reference`.
         contrasts: Pairs of arms that are tested against each other, named before the run: one Holm
@@ -63,6 +66,7 @@ class ExperimentConfig(Section):
     filter: FilterConfig | None = None
     version: VersionConfig = VersionConfig()
     train: TrainConfig
+    evaluation: EvaluationConfig = EvaluationConfig()
     report: ReportConfig = ReportConfig()
     pools: dict[PoolName, PoolConfig] = Field(default_factory=dict)
     arms: Annotated[dict[ArmName, ArmConfig], Field(min_length=1)]
@@ -76,8 +80,8 @@ class ExperimentConfig(Section):
             stated = [name for name in names if isinstance(given, dict) and name in given]
             if stated:
                 raise ValueError(
-                    f"{section}.{stated[0]} follows from the top level; state `pools`, `arms` and "
-                    "`contrasts` there, and train.batch_size"
+                    f"{section}.{stated[0]} follows from the rest; state `pools`, `arms` and "
+                    "`contrasts` at the top level, evaluation.shifted and train.batch_size"
                 )
         return values
 

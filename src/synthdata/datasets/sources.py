@@ -81,14 +81,23 @@ def _fingerprint(source: Source, raw_dir: Path, *, setting: str) -> str:
     if isinstance(source, BccdSource):
         folder = raw_dir / "bccd"
         return tree_sha256(folder) if folder.is_dir() else BCCD_TREE_SHA256
-    if not source.path.is_dir():
+    return folder_fingerprint(source.path, source.format, setting=setting)
+
+
+def folder_fingerprint(folder: Path, format_name: str, *, setting: str) -> str:
+    """Return a digest of the path and content of each file in a folder, but for hidden ones.
+
+    Raises:
+        DatasetError: If it isn't there; `setting` is part of the config that names it.
+    """
+    if not folder.is_dir():
         raise DatasetError(
-            f"expected the folder of a {source.format} data set, {source.path} is none; "
+            f"expected the folder of a {format_name} data set, {folder} is none; "
             f"correct {setting}.path"
         )
     digest = hashlib.sha256()
-    for path in sorted(source.path.rglob("*")):
-        name = path.relative_to(source.path).as_posix()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
         if path.is_file() and not path.name.startswith("."):
             digest.update(f"{name}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()

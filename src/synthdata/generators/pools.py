@@ -48,11 +48,13 @@ class PoolInputs:
 
     Attributes:
         train: The real train split.
+        held_out: Evaluation images, which no pool may hold; nothing else is done with them.
         layouts: What generated images show, by the balance of their classes.
         model_dir: The folder of stage `fit`; None where no pool needs a model.
     """
 
     train: DetectionDataset
+    held_out: DetectionDataset
     layouts: Mapping[float, Sequence[Layout]]
     model_dir: Path | None = None
 
@@ -103,7 +105,9 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
     for name, pool in section.pools.items():
         if isinstance(pool, FolderPool):
             start = time.perf_counter()
-            samples = read_folder_pool(name, pool, train=inputs.train, out_dir=out_dir)
+            samples = read_folder_pool(
+                name, pool, train=inputs.train, held_out=inputs.held_out, out_dir=out_dir
+            )
             elapsed_s = time.perf_counter() - start
             metrics[name] = {"images": len(samples), "elapsed_s": round(elapsed_s, 3)}
         else:

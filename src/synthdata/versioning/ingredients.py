@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthdata.config.arms import ArmConfig
+from synthdata.datasets.shifted import load_shifted
 from synthdata.filters.kept import load_kept
 from synthdata.manifest import load_dataset
 from synthdata.samples import DetectionDataset
@@ -17,10 +18,12 @@ class Ingredients:
     Attributes:
         prepared: The real data, all splits.
         extras: Pool and what is kept of it (None for all) to its images.
+        shifted: Shifted evaluation sets by name.
     """
 
     prepared: DetectionDataset
     extras: Mapping[tuple[str, str | None], DetectionDataset] = field(default_factory=dict)
+    shifted: Mapping[str, DetectionDataset] = field(default_factory=dict)
 
 
 def read_ingredients(arms: Mapping[str, ArmConfig], inputs: Mapping[str, Path]) -> Ingredients:
@@ -38,7 +41,8 @@ def read_ingredients(arms: Mapping[str, ArmConfig], inputs: Mapping[str, Path]) 
     for pool in sorted({pool for pool, keep in uses if keep is not None}):
         kept = load_kept(inputs["filter"] / pool)
         extras |= {(pool, keep): images for keep, images in kept.items()}
-    return Ingredients(load_dataset(inputs["prepare"]), extras)
+    shifted = load_shifted(inputs["prepare"])
+    return Ingredients(load_dataset(inputs["prepare"]), extras, shifted)
 
 
 def _whole_pools(

@@ -95,9 +95,9 @@ def length_for(needs: Sequence[tuple[int, float]], *, batch_size: int) -> int:
         needs: Places, and the share of the list that they must fit in, in (0, 1].
         batch_size: Of the detector.
     """
-    length = max((math.ceil(places / share) for places, share in needs), default=1)
-    length = math.ceil(max(length, 1) / batch_size) * batch_size
-    # Places of a share are rounded, and rounding may take one away.
+    # Places of a share are rounded: half of one is enough.
+    least = max(((places - 0.5) / share for places, share in needs), default=1.0)
+    length = max(math.floor(least / batch_size), 1) * batch_size
     while any(round(length * share) < places for places, share in needs):
         length += batch_size
     return length

@@ -3,7 +3,7 @@
 ```
 arms/<arm>/   images/ labels/ annotations.json manifest.parquet data.yaml card.*
               train.txt, train-2.txt, ... a list per phase, and phases.json
-eval/<split>/ images/ labels/ annotations.json manifest.parquet
+eval/<set>/   images/ labels/ annotations.json manifest.parquet
 ```
 """
 
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -56,7 +56,11 @@ def write_versions(
             one arm share an id.
     """
     prepared, writer = ingredients.prepared, _ImageWriter()
-    evaluation = {name: _write_split(prepared, name, out_dir, writer) for name in SPLITS}
+    held_out = {name: prepared.split(name) for name in SPLITS} | dict(ingredients.shifted)
+    evaluation = {
+        name: _write_evaluation_set(dataset, out_dir / EVAL / name, writer)
+        for name, dataset in held_out.items()
+    }
     length = list_length(section, ingredients)
     cards = {}
     for name in section.arms:
@@ -103,17 +107,13 @@ def _write_arm(
         write_json(temporary / PHASES, phases)
 
 
-def _write_split(
-    prepared: DetectionDataset,
-    name: Literal["val", "test"],
-    out_dir: Path,
-    writer: "_ImageWriter",
+def _write_evaluation_set(
+    dataset: DetectionDataset, folder: Path, writer: "_ImageWriter"
 ) -> dict[str, int]:
-    split = prepared.split(name)
-    with replacing_dir(out_dir / EVAL / name) as temporary:
-        files = [(sample, split.image_path(sample)) for sample in split]
-        writer.write(files, split.class_names, temporary)
-    return {"num_images": len(split), "num_objects": sum(len(s.annotations) for s in split)}
+    with replacing_dir(folder) as temporary:
+        files = [(sample, dataset.image_path(sample)) for sample in dataset]
+        writer.write(files, dataset.class_names, temporary)
+    return {"num_images": len(dataset), "num_objects": sum(len(s.annotations) for s in dataset)}
 
 
 @dataclass
