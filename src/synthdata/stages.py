@@ -20,7 +20,7 @@ from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import RunError
 from synthdata.files import read_json, sha256_json
-from synthdata.looks import read_looks
+from synthdata.looks import read_run_looks
 from synthdata.manifest import load_dataset, load_layouts
 from synthdata.plan import Step
 from synthdata.runfolder import (
@@ -187,7 +187,8 @@ def run_report(section: ReportConfig, *, inputs: Mapping[str, Path], out_dir: Pa
         section,
         inputs=inputs,
         out_dir=out_dir,
-        fingerprint=sha256_json(read_looks(out_dir.parent)),  # a look that isn't shown is hidden
+        # A look that isn't shown is hidden.
+        fingerprint=sha256_json(read_run_looks(out_dir.parent)),
         work=lambda: write_report(section, inputs=inputs, out_dir=out_dir),
     )
 

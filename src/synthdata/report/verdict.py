@@ -10,7 +10,7 @@ import pandas as pd
 from synthdata.config.report import ReportConfig
 from synthdata.errors import ConfigError, RunError
 from synthdata.evaluation import compare_arms, recovered_fraction
-from synthdata.looks import read_looks
+from synthdata.looks import read_run_looks
 from synthdata.manifest import load_dataset
 from synthdata.report import wording
 from synthdata.report.costs import image_seconds, stage_timings
@@ -61,7 +61,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "conditional_on": list(run.shared_stages()),
         "layout_score": _layout_score(run),
         "timings_s": stage_timings(run),
-        "test_looks": read_looks(run_dir),
+        "test_looks": read_run_looks(run_dir),
         "warnings": _warnings(section, run, scores),
         "environment": describe_environment(run),
     }
