@@ -17,7 +17,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.steps import run_steps
 from synthdata.config import load_config
-from synthdata.looks import open_test_split
+from synthdata.looks import open_held_out
 from synthdata.report import contrast_rows, print_verdict, verdict_rows
 
 
@@ -32,11 +32,11 @@ def capstone(
     Args:
         config: A config file, or the name of a bundled one.
         overrides: Such as `train.epochs=5`.
-        final: Evaluate on the test split, and log that look.
+        final: Evaluate on test and on the shifted sets, and log that look.
     """
     experiment = load_config(config, overrides or [])
     if final:
-        experiment = open_test_split(experiment, Path.cwd())
+        experiment = open_held_out(experiment, test=True)
     metrics = run_steps(experiment)
     report = Path.cwd() / "runs" / experiment.name / "report"
     create_table_artifact(verdict_rows(metrics), key=f"arms-{experiment.name}")

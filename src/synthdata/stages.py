@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from synthdata.armfolder import EVAL, shifted_sets
 from synthdata.config.base import StageName
 from synthdata.config.filter import FilterConfig
 from synthdata.config.fit import FitConfig
@@ -21,7 +22,7 @@ from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 from synthdata.errors import RunError
 from synthdata.files import read_json, sha256_json
-from synthdata.looks import read_looks
+from synthdata.looks import log_look, read_looks
 from synthdata.manifest import load_dataset
 from synthdata.plan import Step
 from synthdata.runfolder import (
@@ -183,13 +184,31 @@ def run_train(section: TrainConfig, *, inputs: Mapping[str, Path], out_dir: Path
     """Train and evaluate the detector on every arm; finished trainings are kept."""
     from synthdata.detectors.arms import train_arms
 
-    return run_in_folder(
-        "train",
-        section,
-        inputs=inputs,
-        out_dir=out_dir,
-        work=lambda: train_arms(section, version_dir=inputs["version"], out_dir=out_dir),
+    def work() -> dict[str, Any]:
+        _log_looks(section, inputs["version"], out_dir)
+        return train_arms(section, version_dir=inputs["version"], out_dir=out_dir)
+
+    return run_in_folder("train", section, inputs=inputs, out_dir=out_dir, work=work)
+
+
+def _log_looks(section: TrainConfig, version_dir: Path, out_dir: Path) -> None:
+    """Put on record which sets that choices must not see this repetition is scored on."""
+    from synthdata.detectors.job_data import target_key
+
+    run_dir = out_dir.absolute().parents[1]
+    opening = sha256_json(
+        [section.model_dump(mode="json", exclude={"seed"}), read_section(version_dir)["arms"]]
     )
+    shifted = shifted_sets(version_dir) if section.shifted else []
+    for name in ["test"] * (section.evaluation_split == "test") + shifted:
+        log_look(
+            run_dir.parents[1],
+            digest=target_key(load_dataset(version_dir / EVAL / name)),
+            evaluation_set=name,
+            run=run_dir.name,
+            seed=section.seed,
+            opening=opening,
+        )
 
 
 def run_report(section: ReportConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
@@ -201,9 +220,19 @@ def run_report(section: ReportConfig, *, inputs: Mapping[str, Path], out_dir: Pa
         section,
         inputs=inputs,
         out_dir=out_dir,
-        fingerprint=sha256_json(read_looks(out_dir.parent)),  # a look that isn't shown is hidden
+        fingerprint=_looks_fingerprint(inputs, out_dir),
         work=lambda: write_report(section, inputs=inputs, out_dir=out_dir),
     )
+
+
+def _looks_fingerprint(inputs: Mapping[str, Path], out_dir: Path) -> str:
+    """Return a digest of the looks at what the run is scored on: one not shown is hidden."""
+    workspace = out_dir.absolute().parents[2]
+    trained = [path / METRICS for name, path in inputs.items() if name.endswith("/train")]
+    sets = [read_json(path)["sets"] for path in trained if path.is_file()]
+    digests = sorted({one["digest"] for by_name in sets for one in by_name.values()})
+    looks = [look.to_json() for digest in digests for look in read_looks(workspace, digest=digest)]
+    return sha256_json(looks)
 
 
 def _train_split(inputs: Mapping[str, Path]) -> DetectionDataset:

@@ -155,6 +155,45 @@ def test_bootstrap_counts_are_seeded_draws_with_replacement() -> None:
     assert (counts != bootstrap_counts(50, num_resamples=400, seed=8)).any()
 
 
+def test_bootstrap_counts_of_images_are_numpys_multinomial_draws() -> None:
+    expected = np.random.default_rng(7).multinomial(9, [1 / 9] * 9, size=40)
+    alone = bootstrap_counts(9, num_resamples=40, seed=7)
+    np.testing.assert_array_equal(alone, expected)
+    assert alone.dtype == np.int64
+    # groups of one image each are no groups
+    grouped = bootstrap_counts(9, num_resamples=40, seed=7, groups=[f"image-{i}" for i in range(9)])
+    np.testing.assert_array_equal(grouped, alone)
+
+
+def test_whole_groups_are_resampled() -> None:
+    groups = ["b", "a", "b", "c", "a", "b"]
+    counts = bootstrap_counts(6, num_resamples=500, seed=3, groups=groups)
+    # as many groups as there are, drawn with replacement, each with all of its images
+    drawn = np.random.default_rng(3).multinomial(3, [1 / 3] * 3, size=500)
+    for resample, (b, a, c) in zip(counts, drawn, strict=True):
+        assert resample.tolist() == [b, a, b, c, a, b]
+    assert counts.mean(axis=0) == pytest.approx(np.ones(6), abs=0.15)
+
+
+def test_images_in_groups_say_less_than_independent_ones() -> None:
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.arange(30), 10)
+    values = rng.normal(size=30)[groups] + rng.normal(0, 0.1, 300)
+    spreads = []
+    for labels in (None, groups.tolist()):
+        counts = bootstrap_counts(300, num_resamples=2000, seed=1, groups=labels)
+        spreads.append(np.std(counts @ values / counts.sum(axis=1)))
+    # the standard error of a mean of 30 independent values, not of 300
+    by_group = values.reshape(30, 10).mean(axis=1)
+    assert spreads[1] == pytest.approx(by_group.std() / np.sqrt(30), rel=0.1)
+    assert spreads[1] > 2.5 * spreads[0]
+
+
+def test_refuses_another_number_of_group_labels() -> None:
+    with pytest.raises(ValueError, match="each of 3 images, got 2"):
+        bootstrap_counts(3, num_resamples=4, seed=0, groups=["a", "b"])
+
+
 def test_coco_results_round_trip() -> None:
     detections = [found(objects(0, 2), (0.25, 0.5)), found(Annotations.empty())]
     results = to_coco_results(detections)

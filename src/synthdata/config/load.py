@@ -144,10 +144,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
         ]
         problems = "problem" if len(lines) == 1 else "problems"
         raise ConfigError(f"{source} has {len(lines)} {problems}:\n" + "\n".join(lines)) from None
-    if config.train.evaluation_split == "test":
+    if config.train.evaluation_split == "test" or config.train.shifted:
         raise ConfigError(
-            "train.evaluation_split is 'test', which no config sets, since each look at test is "
-            "logged; leave it at val and call the command with --final"
+            "no config sets train.evaluation_split to 'test', nor train.shifted, since each look "
+            "is logged; call the command with --final, or with --shifted for the shifted sets alone"
         )
     longer_side, seen = max(config.prepare.image_size or (0,)), config.train.detector.image_size
     if seen < longer_side:

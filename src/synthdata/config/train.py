@@ -16,6 +16,8 @@ class TrainConfig(StageSection):
         num_jobs: Trainings side by side.
         threads_per_job: CPU threads of each; part of the result, since sums depend on it.
         evaluation_split: `val` for every choice; `test` is opened by `--final` only.
+        shifted: Whether detectors are scored on the shifted sets too; `--final` and `--shifted`
+            set it, no YAML does.
         device: `auto` takes a GPU where there is one.
     """
 
@@ -25,4 +27,5 @@ class TrainConfig(StageSection):
     num_jobs: PositiveInt = 2
     threads_per_job: PositiveInt = 1
     evaluation_split: Literal["val", "test"] = "val"
+    shifted: bool = False
     device: Device = "auto"

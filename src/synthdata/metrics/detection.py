@@ -7,7 +7,7 @@ detections an image, all box sizes.
 
 import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -77,18 +77,45 @@ def evaluate_detections(
     )
 
 
-def bootstrap_counts(num_images: int, *, num_resamples: int, seed: int) -> IntArray:
+def bootstrap_counts(
+    num_images: int,
+    *,
+    num_resamples: int,
+    seed: int,
+    groups: Sequence[Hashable] | None = None,
+) -> IntArray:
     """Return how often each image is drawn in each resample with replacement.
 
     One draw serves all arms and seeds, so that their differences are compared on the same
-    images.
+    images. Images that belong together (tiles of one photograph, frames of one camera,
+    near-duplicates) say less than as many independent ones: given `groups`, as many whole groups
+    are drawn as there are, the cluster bootstrap of A. C. Davison and D. V. Hinkley, Bootstrap
+    Methods and their Application, 1997, section 3.8.
+
+    Args:
+        num_images: How many images there are.
+        num_resamples: How many resamples.
+        seed: Of the draw.
+        groups: The label of each image's group, `(num_images,)`; None takes every image as a
+            group of its own.
 
     Returns:
-        `(num_resamples, num_images)`; each row sums to `num_images`.
+        `(num_resamples, num_images)`. Each row sums to `num_images` where the groups are of one
+        size; else the images of a resample vary in number.
+
+    Raises:
+        ValueError: If there isn't one group label for each image.
     """
+    labels = range(num_images) if groups is None else groups
+    if len(labels) != num_images:
+        raise ValueError(
+            f"groups must have one label for each of {num_images} images, got {len(labels)}"
+        )
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     rng = np.random.default_rng(seed)
-    share = np.full(num_images, 1 / num_images)
-    return rng.multinomial(num_images, share, size=num_resamples).astype(np.int64)
+    share = np.full(len(numbers), 1 / len(numbers))
+    drawn = rng.multinomial(len(numbers), share, size=num_resamples).astype(np.int64)
+    return drawn[:, [numbers[label] for label in labels]]
 
 
 def bootstrap_map(

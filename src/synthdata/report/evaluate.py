@@ -11,7 +11,7 @@ import pandas as pd
 from synthdata.config.report import ReportConfig
 from synthdata.errors import RunError
 from synthdata.files import sha256_json
-from synthdata.looks import Look, read_looks
+from synthdata.looks import read_looks
 from synthdata.manifest import load_dataset
 from synthdata.report import wording
 from synthdata.report.cautions import RECOMMENDED_SEEDS, cautions
@@ -20,7 +20,7 @@ from synthdata.report.environment import describe_environment
 from synthdata.report.resampling import resample_images
 from synthdata.report.run import Run, StageFolder
 from synthdata.verdict import compare_arms, recovered_fraction
-from synthdata.verdict_log import count_extensions
+from synthdata.verdict_log import count_extensions, log_verdict
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     """
     _check_arms(section, run)
     split, *shifted = evaluation_sets(run)
+    experiment = experiment_digest(section, run)
     extensions = count_extensions(
-        run_dir, digest=split.digest, experiment=experiment_digest(section, run), seeds=run.seeds
+        run_dir, digest=split.digest, experiment=experiment, seeds=run.seeds
     )
     reference = next(name for name, arm in section.arms.items() if arm.role == "reference")
     metrics: dict[str, Any] = {
@@ -84,7 +85,7 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
         "layout_score": _layout_score(run),
         "timings_s": stage_timings(run),
         "looks": {
-            one.name: [_look(look) for look in read_looks(run_dir.parent.parent, digest=one.digest)]
+            one.name: [look.to_json() for look in read_looks(run_dir.parents[1], digest=one.digest)]
             for one in (split, *shifted)
         },
         "warnings": cautions(section, run, split.frame(list(section.arms))),
@@ -98,6 +99,8 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     metrics["verdict"] = metrics["contrasts"][0]["verdict"] if metrics["contrasts"] else None
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)
+    if metrics["contrasts"]:
+        log_verdict(run_dir, digest=split.digest, experiment=experiment, seeds=run.seeds)
     return metrics
 
 
@@ -140,10 +143,6 @@ def evaluation_sets(run: Run) -> list[EvaluationSet]:
 
 def _digests(folder: StageFolder) -> dict[str, str]:
     return {name: str(one["digest"]) for name, one in folder.metrics["sets"].items()}
-
-
-def _look(look: Look) -> dict[str, Any]:
-    return {"time": look.time, "run": look.run, "seeds": list(look.seeds)}
 
 
 def _layout_score(run: Run) -> dict[str, Any] | None:
