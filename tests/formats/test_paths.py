@@ -50,3 +50,16 @@ def test_ids_are_stems_where_they_can_be() -> None:
     assert len(set(ids)) == 4
     assert all(name.startswith("1-") for name in ids[1:3])
     assert sample_ids([Path("b/1.png"), Path("a/1.png")]) == [ids[2], ids[1]]
+
+
+@pytest.mark.parametrize("code_point", [0xD800, 0xDCFF])
+def test_names_that_are_no_text(tmp_path: Path, code_point: int) -> None:
+    with pytest.raises(PathEscapeError, match=r"a path in UTF-8.*\\ud"):
+        path_inside(tmp_path, Path(), f"{chr(code_point)}.png")
+
+
+def test_long_stems_are_cut_and_stay_apart() -> None:
+    ids = sample_ids([Path("x" * 250 + "1.png"), Path("x" * 250 + "2.png"), Path("ü" * 120)])
+    assert len(set(ids)) == 3
+    assert all(len(name.encode()) < 215 for name in ids)
+    assert sample_ids([Path("x" * 200)]) == ["x" * 200]

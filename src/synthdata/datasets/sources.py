@@ -17,6 +17,7 @@ from synthdata.datasets.fetch import (
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_file, sha256_json
 from synthdata.formats.coco_reader import parse_coco
+from synthdata.formats.paths import is_file
 from synthdata.formats.records import RawDataset
 from synthdata.formats.registry import parse_dataset
 from synthdata.formats.voc_reader import parse_voc
@@ -61,7 +62,7 @@ def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
     the digest covers the path and content of each file in it, but for hidden ones.
 
     Raises:
-        DatasetError: If a user's folder isn't there.
+        DatasetError: If a user's folder isn't there, or a file in it can't be read.
     """
     own = _fingerprint(section.source, raw_dir, setting="prepare.source")
     if not section.shifted:
@@ -97,7 +98,13 @@ def folder_fingerprint(folder: Path, format_name: str, *, setting: str) -> str:
         )
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
+        if path.name.startswith(".") or not is_file(path):
+            continue
+        try:
+            content = sha256_file(path)
+        except OSError as error:
+            raise DatasetError(f"expected a readable file, got: {error}") from error
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not path.name.startswith("."):
-            digest.update(f"{name}\0{sha256_file(path)}\n".encode())
+        # A name that isn't UTF-8 is for the check to refuse.
+        digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -4,6 +4,7 @@ Two forms: `annotations.json` with `images/`, and the official
 `annotations/instances_<split>.json` with `<split>/` (or `images/<split>/`).
 """
 
+import reprlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from json import JSONDecodeError
@@ -14,7 +15,7 @@ import numpy as np
 
 from synthdata.formats.images import IMAGE_SUFFIXES, upright_xyxy
 from synthdata.formats.located_json import parse_located
-from synthdata.formats.paths import files_below
+from synthdata.formats.paths import files_below, is_file, is_text
 from synthdata.formats.records import RawDataset, RawImage
 from synthdata.samples import Split
 
@@ -67,7 +68,7 @@ def parse_coco(root: Path) -> RawDataset:
 
 
 def _json_files(root: Path) -> list[_JsonFile]:
-    if (root / "annotations.json").is_file():
+    if is_file(root / "annotations.json"):
         return [_JsonFile("annotations.json", (Path("images"), Path()), None)]
     files = []
     for path in sorted((root / "annotations").glob("instances_*.json")):
@@ -85,9 +86,8 @@ def _read(raw: RawDataset, file: _JsonFile) -> bool:
         return False
     try:
         found = parse_located(text)
-    except (JSONDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        raw.error("syntax", file.name, f"expected a JSON object, got: {error}", line)
+    except JSONDecodeError as error:
+        raw.error("syntax", file.name, f"expected a JSON object, got: {error}", error.lineno)
         return False
     complete = True
     for key in ("images", "annotations", "categories"):
@@ -98,12 +98,20 @@ def _read(raw: RawDataset, file: _JsonFile) -> bool:
         return False
     _read_categories(raw, file, found.values["categories"])
     file.images = _entries(raw, file, found.values["images"], found.lines["images"], "file_name")
-    for entry, line in _entries(
-        raw, file, found.values["annotations"], found.lines["annotations"], "image_id"
-    ):
-        if not entry.get("iscrowd"):  # a region, not an object; COCO's own scoring skips it
+    entries = found.values["annotations"], found.lines["annotations"]
+    for entry, line in _entries(raw, file, *entries, "image_id"):
+        if not _is_crowd(raw, file, entry, line):
             file.annotations[str(entry["image_id"])].append((entry, line))
     return True
+
+
+def _is_crowd(raw: RawDataset, file: _JsonFile, entry: dict[str, Any], line: int) -> bool:
+    """Return whether an annotation is a region, not an object; COCO's own scoring skips it."""
+    crowd = entry.get("iscrowd") or 0
+    if crowd not in (0, 1):
+        got = reprlib.repr(crowd)
+        raw.error("syntax", file.name, f"expected iscrowd 0 or 1, got {got}; correct it", line)
+    return bool(crowd)
 
 
 def _entries(
@@ -121,19 +129,24 @@ def _entries(
 def _read_categories(raw: RawDataset, file: _JsonFile, values: list[Any]) -> None:
     try:
         ordered = sorted((int(value["id"]), str(value["name"])) for value in values)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raw.error("classes", file.name, "expected categories with an integer id and a name each")
         return
+    for _, name in ordered:
+        if not name.strip() or not is_text(name):
+            raw.error("classes", file.name, f"expected names of categories as text, got {name!r}")
+            return
     names = tuple(name for _, name in ordered)
     file.categories = {str(category): index for index, (category, _) in enumerate(ordered)}
     if not names or len(set(names)) < len(names) or len(file.categories) < len(names):
-        raw.error("classes", file.name, f"expected categories that differ, got {ordered}")
+        got = reprlib.repr(ordered)
+        raw.error("classes", file.name, f"expected categories that differ, got {got}")
     elif raw.class_names and names != raw.class_names:
         raw.error(
             "classes",
             file.name,
-            f"expected the same categories in all files, {list(raw.class_names)}, got "
-            f"{list(names)}",
+            f"expected the same categories in all files, {reprlib.repr(raw.class_names)}, got "
+            f"{reprlib.repr(names)}",
         )
     raw.class_names = raw.class_names or names
 
@@ -168,7 +181,7 @@ def _image_path(raw: RawDataset, file: _JsonFile, named: str, line: int) -> Path
     if first is None:
         return None
     paths = (folder / first.relative_to(base) for folder in file.image_dirs)
-    return next((path for path in paths if (raw.root / path).is_file()), first)
+    return next((path for path in paths if is_file(raw.root / path)), first)
 
 
 def _with_boxes(
@@ -197,13 +210,14 @@ def _with_boxes(
 
 def _xyxy(raw: RawDataset, file: _JsonFile, located: _Entry) -> list[float]:
     entry, line = located
+    bbox = entry.get("bbox")
     try:
-        x, y, width, height = (float(value) for value in entry["bbox"])
-    except (KeyError, TypeError, ValueError):
+        x, y, width, height = map(float, bbox if isinstance(bbox, list) else ())
+    except (TypeError, ValueError, OverflowError):
         raw.error(
             "syntax",
             file.name,
-            f"expected bbox as [x, y, width, height], got {entry.get('bbox')!r}; correct it",
+            f"expected bbox as [x, y, width, height], got {reprlib.repr(bbox)}; correct it",
             line,
         )
         return [0.0, 0.0, 2.0, 2.0]  # never used, since the error stops the data set

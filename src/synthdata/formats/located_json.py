@@ -26,7 +26,8 @@ def parse_located(text: str) -> LocatedObject:
     `json.loads`. NaN and Infinity are read as numbers, as Python writes them.
 
     Raises:
-        JSONDecodeError: If the text is not one JSON object.
+        JSONDecodeError: If the text is not one JSON object, nests too deeply for Python's
+            decoder, or holds a whole number of thousands of digits.
     """
     reader = _Reader(text)
     values: dict[str, Any] = {}
@@ -71,7 +72,12 @@ class _Reader:
 
     def value(self) -> Any:  # noqa: ANN401  # JSON is any tree of values
         self.peek()
-        value, self.position = self._decoder.raw_decode(self.text, self.position)
+        try:
+            value, self.position = self._decoder.raw_decode(self.text, self.position)
+        except JSONDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:  # digits; brackets
+            raise JSONDecodeError(str(error), self.text, self.position) from None
         return value
 
     def line(self) -> int:

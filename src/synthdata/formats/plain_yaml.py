@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from synthdata.formats.paths import is_text
+
 _MAX_DEPTH: Final = 40
 _MAX_UNFOLDED: Final = 10_000
 _MAX_INTEGER_BITS: Final = 64
@@ -134,7 +136,7 @@ class _Loader(yaml.SafeLoader):
 
     def _construct_text(self, node: yaml.ScalarNode) -> str:
         text = str(self.construct_scalar(node))
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not is_text(text):
             raise _problem("expected Unicode text, got half of a surrogate pair", node)
         return text
 

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from synthdata.formats.images import ImageFileError, ImageHeader, read_header
-from synthdata.formats.paths import PathEscapeError, path_inside
+from synthdata.formats.paths import PathEscapeError, is_file, path_inside
 from synthdata.samples import IntArray, Split
 
 Level = Literal["error", "warning"]
 BoxArray = npt.NDArray[np.float64]
+_MAX_MESSAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,24 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return f"{place}: {self.level}: {self.message} [{self.code}]"
+        return _visible(f"{place}: {self.level}: {self.message} [{self.code}]")
+
+
+def _visible(text: str) -> str:
+    """Return a text as one line for a terminal, control characters as escapes.
+
+    They come from names and contents of files, and could move the cursor or hide a line.
+    """
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
+
+
+def _bounded(message: str) -> str:
+    """Return a message without its middle where it is long: the advice stands at its end."""
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    return f"{message[: _MAX_MESSAGE // 2]} […] {message[-_MAX_MESSAGE // 2 :]}"
 
 
 def errors_in(problems: Sequence[Problem]) -> list[Problem]:
@@ -97,11 +115,17 @@ class RawDataset:
 
     def error(self, code: str, file: str | Path, message: str, line: int | None = None) -> None:
         """Note an error."""
-        self.problems.append(Problem("error", code, Path(file).as_posix(), line, message))
+        self._note("error", code, file, message, line)
 
     def warning(self, code: str, file: str | Path, message: str, line: int | None = None) -> None:
         """Note a warning."""
-        self.problems.append(Problem("warning", code, Path(file).as_posix(), line, message))
+        self._note("warning", code, file, message, line)
+
+    def _note(
+        self, level: Level, code: str, file: str | Path, message: str, line: int | None
+    ) -> None:
+        name = Path(file).as_posix().encode("utf-8", "backslashreplace").decode()
+        self.problems.append(Problem(level, code, name, line, _bounded(message)))
 
     def inside(self, named: str, *, base: Path, file: str, line: int | None = None) -> Path | None:
         """Return the path that a file names, relative to the root, or note that it leaves it.
@@ -129,11 +153,33 @@ class RawDataset:
             self.error(error.code, path, str(error))
         return None
 
+    def has(self, path: Path) -> bool:
+        """Return whether anything is there to read, be it no file or not readable.
+
+        Reading it notes what is wrong with it.
+        """
+        try:
+            (self.root / path).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # a folder that may not be entered
+            return True
+        return True
+
     def read_bytes(self, path: Path) -> bytes | None:
-        """Return a file's content, or note why it can't be read."""
+        """Return a file's content, or note why it can't be read.
+
+        Only a regular file is opened: a pipe would wait for a writer, a device never ends.
+        """
         try:
             path_inside(self.root, Path(), path.as_posix())
-            return (self.root / path).read_bytes()
+            if is_file(self.root / path):
+                return (self.root / path).read_bytes()
+            self.error(
+                "file_unreadable",
+                path,
+                "expected a file, got a folder, a pipe, a device or a broken link; replace it",
+            )
         except PathEscapeError as error:
             self.error("path_escape", path, str(error))
         except OSError as error:

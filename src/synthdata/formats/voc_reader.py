@@ -29,7 +29,7 @@ def parse_voc(root: Path, *, class_names: tuple[str, ...] = ()) -> RawDataset:
             names found, in alphabetical order.
     """
     raw = RawDataset(root, class_names)
-    if not class_names and (root / _CLASSES).is_file():
+    if not class_names and raw.has(_CLASSES):
         lines = (raw.read_text(_CLASSES) or "").splitlines()
         raw.class_names = tuple(line.strip() for line in lines if line.strip())
     images = _by_stem(raw, files_below(root, _IMAGES, IMAGE_SUFFIXES))
@@ -122,7 +122,7 @@ def _read_lists(raw: RawDataset, *, known: Set[str]) -> dict[str, Split]:
     splits: dict[str, Split] = {}
     for name, split in _LIST_NAMES.items():
         path = _LISTS / f"{name}.txt"
-        if not (raw.root / path).is_file():
+        if not raw.has(path):
             continue
         lines = (raw.read_text(path) or "").splitlines()
         for line, text in enumerate(lines, start=1):

@@ -1,15 +1,16 @@
 """Reads YOLO folders as they stand; what is wrong is noted, never raised."""
 
 import math
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
-import yaml
 
 from synthdata.formats.images import IMAGE_SUFFIXES
-from synthdata.formats.paths import files_below
+from synthdata.formats.paths import files_below, is_file
+from synthdata.formats.plain_yaml import PlainYamlError, load_plain_yaml
 from synthdata.formats.records import RawDataset, RawImage
 from synthdata.samples import Split
 
@@ -24,14 +25,16 @@ def parse_yolo(root: Path) -> RawDataset:
     if config is None:
         return raw
     raw.class_names = _class_names(raw, config)
-    base = raw.inside(str(config.get("path") or "."), base=Path(), file=_YAML)
+    named = config.get("path") or "."
+    base = raw.inside(named, base=Path(), file=_YAML) if _is_text(named, raw, "path") else None
     if base is None:
         return raw
     seen: dict[Path, Split] = {}
     for split in _SPLITS:
         entries = config.get(split) or []
         for entry in entries if isinstance(entries, list) else [entries]:
-            _parse_entry(raw, base, str(entry), split, seen)
+            if _is_text(entry, raw, split):
+                _parse_entry(raw, base, entry, split, seen)
     if not seen:
         raw.error("no_images", _YAML, "expected images under train, val or test, found none")
     _find_orphans(raw, set(seen))
@@ -39,16 +42,16 @@ def parse_yolo(root: Path) -> RawDataset:
 
 
 def _read_yaml(raw: RawDataset) -> dict[str, Any] | None:
-    if not (raw.root / _YAML).is_file():
+    if not is_file(raw.root / _YAML):
         raw.error("file_missing", _YAML, f"expected {_YAML} with names, train and val; add it")
         return None
     text = raw.read_text(Path(_YAML))
+    if text is None:
+        return None
     try:
-        config = yaml.safe_load(text or "")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        raw.error("syntax", _YAML, f"expected YAML, got: {error}", line)
+        config = load_plain_yaml(text, source=_YAML, aliases=False)
+    except PlainYamlError as error:
+        raw.error("syntax", _YAML, f"expected YAML, got: {error.problem}", error.line)
         return None
     if not isinstance(config, dict):
         raw.error("syntax", _YAML, "expected a mapping with names, train and val")
@@ -56,21 +59,38 @@ def _read_yaml(raw: RawDataset) -> dict[str, Any] | None:
     return config
 
 
+def _is_text(value: object, raw: RawDataset, key: str) -> TypeGuard[str]:
+    """Return whether a value of data.yaml is text, or note that it isn't."""
+    if isinstance(value, str):
+        return True
+    raw.error("syntax", _YAML, f"expected {key} to be text, got {reprlib.repr(value)}")
+    return False
+
+
 def _class_names(raw: RawDataset, config: dict[str, Any]) -> tuple[str, ...]:
     names = config.get("names")
     if isinstance(names, dict) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
         names = [name for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
-    if not isinstance(names, list) or not names:
+    if not isinstance(names, list) or not names or not all(map(_is_name, names)):
         raw.error(
-            "classes", _YAML, f"expected names as a list, or as a mapping from 0 up, got {names!r}"
+            "classes",
+            _YAML,
+            "expected names as a list of texts, or as a mapping from 0 up to texts, got "
+            f"{reprlib.repr(names)}",
         )
         return ()
     found = tuple(str(name) for name in names)
     if len(set(found)) < len(found):
-        raw.error("classes", _YAML, f"expected names that differ, got {list(found)}")
+        raw.error("classes", _YAML, f"expected names that differ, got {reprlib.repr(found)}")
     if config.get("nc", len(found)) != len(found):
-        raw.error("classes", _YAML, f"expected nc {len(found)} as in names, got {config['nc']}")
+        nc = reprlib.repr(config["nc"])
+        raw.error("classes", _YAML, f"expected nc {len(found)} as in names, got {nc}")
     return found
+
+
+def _is_name(name: object) -> bool:
+    """Return whether a class name can be shown: text, or a number or `yes` that stands for it."""
+    return isinstance(name, str | int | float) and bool(str(name).strip())
 
 
 def _parse_entry(
@@ -82,7 +102,7 @@ def _parse_entry(
         return
     if (raw.root / target).is_dir():
         paths = files_below(raw.root, target, IMAGE_SUFFIXES)
-    elif target.suffix == ".txt" and (raw.root / target).is_file():
+    elif target.suffix == ".txt" and is_file(raw.root / target):
         paths = list(_listed(raw, target, base))
     else:
         raw.error(
@@ -124,7 +144,7 @@ def _parse_image(raw: RawDataset, path: Path, split: Split) -> RawImage:
     header = raw.header(path)
     label_path = _label_path(path)
     rows, class_ids, lines = [], [], []
-    text = raw.read_text(label_path) if (raw.root / label_path).is_file() else None
+    text = raw.read_text(label_path) if raw.has(label_path) else None
     for line, content in enumerate((text or "").splitlines(), start=1):
         values = _parse_line(raw, label_path, line, content)
         if values is not None:
@@ -186,8 +206,6 @@ def _find_orphans(raw: RawDataset, images: set[Path]) -> None:
     expected = {_label_path(path) for path in images}
     folders = {path.parent for path in expected if "labels" in path.parts}
     for folder in sorted(folders):
-        if not (raw.root / folder).is_dir():
-            continue
         for path in files_below(raw.root, folder, frozenset({".txt"})):
             if path not in expected and path.name != "classes.txt":
                 raw.error(
