@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from synthdata.config.base import (
+    NO_EFFECT,
     Device,
     Fraction,
     MixedPrecision,
@@ -173,4 +174,4 @@ class GenerateConfig(StageSection):
     """
 
     generators: dict[str, GeneratorConfig]
-    shard_size: PositiveInt = 32
+    shard_size: Annotated[PositiveInt, NO_EFFECT] = 32

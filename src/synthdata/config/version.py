@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synthdata.config.base import PositiveInt, StageSection
+from synthdata.config.base import NO_EFFECT, PositiveInt, StageSection
 
 ArmName = Literal[
     "real", "copy_paste", "synthetic", "synthetic_filtered", "synthetic_random_drop",
@@ -36,6 +36,6 @@ class VersionConfig(StageSection):
     )  # fmt: skip
     list_length: PositiveInt = 352
     extra_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    dvc: bool = True
-    remote: str | None = None
-    commit: bool = False
+    dvc: Annotated[bool, NO_EFFECT] = True
+    remote: Annotated[str | None, NO_EFFECT] = None
+    commit: Annotated[bool, NO_EFFECT] = False
