@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from synthdata.config import ExperimentConfig, StageName, load_config
 from synthdata.errors import SynthdataError
 from synthdata.plan import Step, plan
+from synthdata.runfolder import hold_runs
 from synthdata.stages import run_step
 
 
@@ -37,8 +38,9 @@ def run_step_task(step: Step, label: str) -> dict[str, Any]:  # noqa: ARG001  # 
 def run_steps(config: ExperimentConfig, stage: StageName | None = None) -> dict[str, Any]:
     """Run the plan's steps, or one stage's, in order; return the last one's metrics."""
     metrics: dict[str, Any] = {}
-    for step in plan(config, Path.cwd()):
-        if stage in (None, step.stage):
+    steps = [step for step in plan(config, Path.cwd()) if stage in (None, step.stage)]
+    with hold_runs([step.out_dir for step in steps], config):
+        for step in steps:
             where = "" if step.seed is None else f" seed {step.seed}"
             metrics = run_step_task(step, label=f"{step.stage}{where}")
     return metrics

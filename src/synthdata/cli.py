@@ -9,15 +9,31 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from synthdata import __version__
 from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
 from synthdata.errors import SynthdataError
 from synthdata.looks import open_test_split
 from synthdata.plan import Step, plan, plan_filter_ablation
+from synthdata.runfolder import find_runs, hold_runs, list_stale, remove_stale
+from synthdata.upstream import is_fresh, refuse_differences, upstream_of
+
+
+class _Commands(TyperGroup):
+    """The commands; an interrupt is answered here, since Typer ends on it without a word."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  # as click has it
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command goes on where it was", err=True)
+            raise typer.Exit(130) from None
+
 
 app = typer.Typer(
     name="synthdata",
+    cls=_Commands,
     help="Will synthetic images make my detector better, and by how much?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,6 +45,9 @@ app.add_typer(data_app, name="data", help="Real data: list, fetch and check data
 ConfigArgument = Annotated[str, typer.Argument(help="a config file, or a bundled one's name")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="changes, such as `train.epochs=5`")]
 Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+Only = Annotated[
+    bool, typer.Option("--only", help="make nothing before it; refuse what the config doesn't make")
+]
 Final = Annotated[bool, typer.Option("--final", help="evaluate on test instead of val; logged")]
 
 
@@ -39,9 +58,6 @@ def main() -> None:
     except SynthdataError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on where it was\n")
-        sys.exit(130)
 
 
 def _show_version(value: bool) -> None:
@@ -82,7 +98,7 @@ def run(
     Example: `synthdata run bccd-24.yaml train.epochs=40`
     """
     experiment = _load(config, overrides, final=final)
-    _run_to_verdict(plan(experiment, Path.cwd()), as_json=as_json)
+    _run_to_verdict(experiment, plan(experiment, Path.cwd()), as_json=as_json)
 
 
 @app.command("ablate-filters")
@@ -96,7 +112,7 @@ def ablate_filters(
     Example: `synthdata ablate-filters bccd-24.yaml seeds=[100,101,102]`
     """
     experiment = _load(config, overrides, final=False)
-    _run_to_verdict(plan_filter_ablation(experiment, Path.cwd()), as_json=as_json)
+    _run_to_verdict(experiment, plan_filter_ablation(experiment, Path.cwd()), as_json=as_json)
 
 
 def _load(config: str, overrides: list[str] | None, *, final: bool) -> ExperimentConfig:
@@ -104,22 +120,38 @@ def _load(config: str, overrides: list[str] | None, *, final: bool) -> Experimen
     return open_test_split(experiment, Path.cwd()) if final else experiment
 
 
-def _run_steps(steps: Sequence[Step]) -> list[Mapping[str, Any]]:
-    """Run steps and return the metrics of each."""
+def _run_steps(
+    experiment: ExperimentConfig, steps: Sequence[Step], upstream: Sequence[Step] = ()
+) -> list[Mapping[str, Any]]:
+    """Run steps, before them those of `upstream` that aren't fresh, and return their metrics."""
     from synthdata.stages import run_step
 
     metrics = []
     logger = logging.getLogger("synthdata.run")
-    for number, step in enumerate(steps, start=1):
-        where = "" if step.seed is None else f" (seed {step.seed})"
-        logger.info("[%d/%d] %s%s", number, len(steps), step.stage, where)
-        metrics.append(run_step(step).metrics)
+    with hold_runs([step.out_dir for step in (*upstream, *steps)], experiment):
+        for step in upstream:
+            if not is_fresh(step):
+                logger.info("needed first: %s%s", step.stage, _of_seed(step))
+                run_step(step)
+        for number, step in enumerate(steps, start=1):
+            logger.info("[%d/%d] %s%s", number, len(steps), step.stage, _of_seed(step))
+            metrics.append(run_step(step).metrics)
     return metrics
 
 
-def _run_to_verdict(steps: Sequence[Step], *, as_json: bool) -> None:
+def _of_seed(step: Step) -> str:
+    return "" if step.seed is None else f" (seed {step.seed})"
+
+
+def _run_to_verdict(
+    experiment: ExperimentConfig,
+    steps: Sequence[Step],
+    upstream: Sequence[Step] = (),
+    *,
+    as_json: bool,
+) -> None:
     """Run steps that end with the report, and print its verdict."""
-    metrics = _run_steps(steps)[-1]
+    metrics = _run_steps(experiment, steps, upstream)[-1]
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
         return
@@ -135,6 +167,7 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
         config: ConfigArgument,
         overrides: Overrides = None,
         seed: Annotated[int | None, typer.Option(help="only this repetition")] = None,
+        only: Only = False,
         final: Final = False,
         as_json: Json = False,
     ) -> None:
@@ -143,32 +176,38 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
         experiment = _load(config, overrides, final=final)
         if seed is not None and seed not in experiment.seeds:
             raise typer.BadParameter(f"--seed must be one of {list(experiment.seeds)}, got {seed}")
-        steps = [
-            step
-            for step in plan(experiment, Path.cwd())
-            if step.stage == stage and (seed is None or step.seed in (seed, None))
-        ]
+        planned = plan(experiment, Path.cwd())
+        of_stage = [step for step in planned if step.stage == stage]
+        steps = [step for step in of_stage if seed is None or step.seed in (seed, None)]
+        upstream = upstream_of(planned, steps)
+        if only:
+            refuse_differences(stage, upstream)
+            upstream = []
         if stage == "report":
-            _run_to_verdict(steps, as_json=as_json)
+            _run_to_verdict(experiment, steps, upstream, as_json=as_json)
             return
-        repetitions = {
-            f"seed-{step.seed}": of for step, of in zip(steps, _run_steps(steps), strict=True)
-        }
+        done = _run_steps(experiment, steps, upstream)
+        repetitions = {f"seed-{step.seed}": of for step, of in zip(steps, done, strict=True)}
         if as_json:
             typer.echo(json.dumps(repetitions, indent=2))
         elif stage == "score":
-            from synthdata.report import render_layout_score
-
-            for name, metrics in repetitions.items():
-                Console().print(f"\n[bold]{name}[/bold]\n", render_layout_score(metrics))
+            _show_layout_scores(repetitions)
 
     return command
+
+
+def _show_layout_scores(repetitions: Mapping[str, Mapping[str, Any]]) -> None:
+    from synthdata.report import render_layout_score
+
+    for name, metrics in repetitions.items():
+        Console().print(f"\n[bold]{name}[/bold]\n", render_layout_score(metrics))
 
 
 for _stage in STAGES:
     app.command(
         _stage,
-        help=f"Run the `{_stage}` stage.\n\nExample: `synthdata {_stage} quickstart.yaml`",
+        help=f"Run the `{_stage}` stage, and what it needs first where that isn't there.\n\n"
+        f"Example: `synthdata {_stage} quickstart.yaml`",
         rich_help_panel="Stages",
     )(_stage_command(_stage))
 
@@ -188,6 +227,31 @@ def compare(version_a: str, version_b: str, as_json: Json = False) -> None:
         typer.echo(json.dumps(comparison.to_json(), indent=2))
     else:
         Console().print(render(comparison))
+
+
+@app.command()
+def clean(
+    run_name: Annotated[str | None, typer.Argument(metavar="[RUN]", help="else all runs")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="remove what is listed")] = False,
+    as_json: Json = False,
+) -> None:
+    """List what earlier configs made and runs have set aside; remove it with --yes.
+
+    Example: `synthdata clean quickstart --yes`
+    """
+    run_dirs = find_runs(Path.cwd(), run_name)
+    stale = [folder for run_dir in run_dirs for folder in list_stale(run_dir)]
+    if yes:
+        for run_dir in run_dirs:
+            remove_stale(run_dir)
+    if as_json:
+        typer.echo(json.dumps([folder.to_json() for folder in stale], indent=2))
+        return
+    for folder in stale:
+        typer.echo(str(folder))
+    size = sum(folder.num_bytes for folder in stale) / 1e6
+    todo = "removed" if yes else "set aside; remove with --yes"
+    typer.echo(f"{len(stale)} folders, {size:.1f} MB {todo}")
 
 
 @data_app.command("list")

@@ -7,7 +7,8 @@ SynthdataError
 ├── GenerationError    an image generator can't be built, loaded or run
 ├── TrainingError      a detector or generator training failed
 ├── VersioningError    DVC or Git refused
-└── RunError           a run folder is locked, incomplete or not a run
+├── RunError           a run folder is locked, incomplete or not a run
+└── DamagedFileError   a file of ours was cut, emptied or changed
 ```
 
 Every message says what was expected, what came and what to do. The command line prints
@@ -41,3 +42,7 @@ class VersioningError(SynthdataError):
 
 class RunError(SynthdataError):
     """A run folder is locked, incomplete or not a run."""
+
+
+class DamagedFileError(SynthdataError):
+    """A file that synthdata wrote was cut, emptied or changed since."""

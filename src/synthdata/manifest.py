@@ -3,7 +3,7 @@
 The only form in which stages hand data sets to each other.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from synthdata.errors import DatasetError
-from synthdata.files import read_json, replacing, write_json
+from synthdata.files import naming_damage, read_json, replacing, write_json
 from synthdata.formats.coco import annotations_by_image, class_names_of, to_coco
 from synthdata.samples import Annotations, DetectionDataset, Layout, Sample
 
@@ -39,18 +39,25 @@ def manifest_frame(dataset: DetectionDataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS).astype({"seed": "Int64"})
 
 
-def load_dataset(root: Path) -> DetectionDataset:
+def load_dataset(root: Path, *, images: bool = True) -> DetectionDataset:
     """Return the data set that `save_dataset` wrote.
 
+    Args:
+        root: Its folder.
+        images: Whether its images must be there; layouts have none.
+
     Raises:
-        DatasetError: If the folder holds no manifest, or it doesn't match the annotations.
+        DatasetError: If the folder holds no manifest, it doesn't match the annotations, or an
+            image is missing.
+        DamagedFileError: If one of the files can't be read.
     """
     if not (root / MANIFEST).is_file() or not (root / ANNOTATIONS).is_file():
         raise DatasetError(
             f"{root} must hold {MANIFEST} and {ANNOTATIONS}, as a finished stage leaves them; "
             "run that stage first"
         )
-    frame = pd.read_parquet(root / MANIFEST)
+    with naming_damage(root / MANIFEST):
+        frame = pd.read_parquet(root / MANIFEST)
     coco = read_json(root / ANNOTATIONS)
     by_id = annotations_by_image(coco)
     by_file = {image["file_name"]: by_id[image["id"]] for image in coco["images"]}
@@ -60,7 +67,18 @@ def load_dataset(root: Path) -> DetectionDataset:
         if file_name not in by_file:
             raise DatasetError(f"{root / ANNOTATIONS} has no image {file_name!r} of the manifest")
         samples.append(_to_sample(row, by_file[file_name]))
+    if images:
+        _refuse_missing(root, samples)
     return DetectionDataset(root=root, class_names=class_names_of(coco), samples=tuple(samples))
+
+
+def _refuse_missing(root: Path, samples: Sequence[Sample]) -> None:
+    missing = [sample.path for sample in samples if not (root / sample.path).is_file()]
+    if missing:
+        raise DatasetError(
+            f"{root} has lost {len(missing)} of its {len(samples)} images, {missing[0]} the first; "
+            "remove the config.yaml of its stage and run the stage again, which makes them anew"
+        )
 
 
 def _to_sample(row: dict[Hashable, Any], annotations: Annotations) -> Sample:
@@ -97,5 +115,5 @@ def load_layouts(root: Path) -> list[Layout]:
     """Return the layouts that `save_layouts` wrote, in order."""
     return [
         Layout(sample.layout_id, sample.width, sample.height, sample.annotations)
-        for sample in load_dataset(root)
+        for sample in load_dataset(root, images=False)
     ]

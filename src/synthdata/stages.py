@@ -29,9 +29,10 @@ from synthdata.runfolder import (
     METRICS,
     StageResult,
     complete_key,
+    is_own_link,
     read_section,
-    remove_stage,
     run_in_folder,
+    set_aside,
 )
 from synthdata.samples import DetectionDataset, Layout
 
@@ -248,7 +249,7 @@ def run_step(step: Step) -> StageResult:
     """
     if step.linked_from is not None:
         return _link(step, step.linked_from)
-    if step.out_dir.is_symlink():  # shared before the config changed
+    if is_own_link(step.out_dir):  # shared before the config changed
         step.out_dir.unlink()
     return _RUNNERS[step.stage](step.section, inputs=step.inputs, out_dir=step.out_dir)
 
@@ -261,9 +262,10 @@ def _link(step: Step, target: Path) -> StageResult:
             "the first seed"
         )
     if complete_key(step.out_dir) != key:
-        if step.out_dir.is_dir() and not step.out_dir.is_symlink():
-            remove_stage(step.stage, step.out_dir)
-        step.out_dir.unlink(missing_ok=True)
+        if is_own_link(step.out_dir):
+            step.out_dir.unlink()
+        elif step.out_dir.exists():
+            set_aside(step.out_dir)
         step.out_dir.parent.mkdir(parents=True, exist_ok=True)
         step.out_dir.symlink_to(Path("..") / target.parent.name / target.name)
     return StageResult(step.stage, step.out_dir, read_json(target / METRICS), reused=True)

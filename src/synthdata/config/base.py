@@ -1,8 +1,9 @@
 """What every config section shares."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 StageName = Literal[
     "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report"
@@ -11,7 +12,11 @@ STAGES: tuple[StageName, ...] = (
     "prepare", "fit", "layout", "generate", "score", "filter", "version", "train", "report",
 )  # fmt: skip
 MixedPrecision = Literal["auto", "no", "bf16", "fp16"]
-Device = Literal["auto", "cpu", "cuda"]
+# What `auto` stands for belongs to a stage's key, not the word.
+Device = Annotated[Literal["auto", "cpu", "cuda"], Field(json_schema_extra={"device": True})]
+# Marks a setting, `Annotated[int, NO_EFFECT]`, that changes how a stage works or what is done with
+# its result, and not the result: a finished stage stays fresh where it changes.
+NO_EFFECT: Final[Any] = Field(json_schema_extra={"effect": False})
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -32,3 +37,18 @@ class StageSection(Section):
     """
 
     seed: NonNegativeInt = 0
+
+
+def has_effect(field: FieldInfo) -> bool:
+    """Return whether a setting changes a stage's result; see `NO_EFFECT`."""
+    return _mark(field, "effect") is not False
+
+
+def is_device(field: FieldInfo) -> bool:
+    """Return whether a setting is a `Device`."""
+    return _mark(field, "device") is True
+
+
+def _mark(field: FieldInfo, name: str) -> object:
+    marks = field.json_schema_extra
+    return marks.get(name) if isinstance(marks, dict) else None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from synthdata.config.base import (
+    NO_EFFECT,
     Device,
     Fraction,
     MixedPrecision,
@@ -218,4 +219,4 @@ class FitConfig(StageSection):
     clip: ClipTrainingConfig | None = None
     prompt_template: Annotated[str, Field(min_length=1)] = "a photo with {objects}"
     device: Device = "auto"
-    checkpoint_every_s: PositiveFloat = 60
+    checkpoint_every_s: Annotated[PositiveFloat, NO_EFFECT] = 60

@@ -1,8 +1,10 @@
 """The `generate` section: makes the images of the pools."""
 
+from typing import Annotated
+
 from pydantic import Field
 
-from synthdata.config.base import PositiveInt, StageSection
+from synthdata.config.base import NO_EFFECT, PositiveInt, StageSection
 from synthdata.config.pools import PoolConfig
 
 
@@ -15,5 +17,5 @@ class GenerateConfig(StageSection):
         pools: Those pools by name; the plan sets them from the top level, a YAML never does.
     """
 
-    shard_size: PositiveInt = 32
+    shard_size: Annotated[PositiveInt, NO_EFFECT] = 32
     pools: dict[str, PoolConfig] = Field(default_factory=dict)

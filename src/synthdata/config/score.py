@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from synthdata.config.base import Fraction, PositiveInt, Section, StageSection
+from synthdata.config.base import NO_EFFECT, Fraction, PositiveInt, Section, StageSection
 from synthdata.config.detector import DetectorConfig
 from synthdata.config.encoder import EncoderConfig, ThumbnailConfig
 from synthdata.config.fidelity import FidelityConfig
@@ -50,7 +50,7 @@ class ScoreConfig(StageSection):
 
     pool: str | None = None
     num_images: Annotated[int, Field(ge=2)] | None = None
-    shard_size: PositiveInt = 32
+    shard_size: Annotated[PositiveInt, NO_EFFECT] = 32
     judge: DetectorTraining
     alone: DetectorTraining | None = None
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -1,8 +1,8 @@
 """The `train` section: the detector and its training, the same for every arm."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from synthdata.config.base import Device, PositiveInt, StageSection
+from synthdata.config.base import NO_EFFECT, Device, PositiveInt, StageSection
 from synthdata.config.detector import DetectorConfig
 
 
@@ -24,7 +24,7 @@ class TrainConfig(StageSection):
     detector: DetectorConfig
     epochs: PositiveInt = 37
     batch_size: PositiveInt = 16
-    num_jobs: PositiveInt = 2
+    num_jobs: Annotated[PositiveInt, NO_EFFECT] = 2
     threads_per_job: PositiveInt = 1
     evaluation_split: Literal["val", "test"] = "val"
     shifted: bool = False

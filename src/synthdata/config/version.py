@@ -1,11 +1,11 @@
 """The `version` section: the arms, as data sets."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from synthdata.config.arms import ArmConfig
-from synthdata.config.base import PositiveInt, StageSection
+from synthdata.config.base import NO_EFFECT, PositiveInt, StageSection
 
 
 class VersionConfig(StageSection):
@@ -26,8 +26,8 @@ class VersionConfig(StageSection):
     """
 
     list_length: PositiveInt | Literal["auto"] = "auto"
-    dvc: bool = True
-    remote: str | None = None
-    commit: bool = False
+    dvc: Annotated[bool, NO_EFFECT] = True
+    remote: Annotated[str | None, NO_EFFECT] = None
+    commit: Annotated[bool, NO_EFFECT] = False
     arms: dict[str, ArmConfig] = Field(default_factory=dict)
     batch_size: PositiveInt = 1

@@ -35,7 +35,7 @@ class FeatureCache:
 
     def store(self, image_sha256: str, xyxy: FloatArray, features: FloatArray) -> None:
         """Keep the features; the file appears whole or not at all."""
-        with replacing(self._path(image_sha256, xyxy)) as temporary:
+        with replacing(self._path(image_sha256, xyxy), sync=False) as temporary:
             np.save(temporary, features, allow_pickle=False)
 
     def _path(self, image_sha256: str, xyxy: FloatArray) -> Path:

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from synthdata.config import STAGES, StageName
 from synthdata.errors import RunError
 from synthdata.files import read_json
 from synthdata.manifest import load_dataset
-from synthdata.runfolder import CONFIG, METRICS
+from synthdata.runfolder import CONFIG, METRICS, read_record
 
 _ALWAYS: tuple[StageName, ...] = ("prepare", "version", "train")
 
@@ -115,7 +113,7 @@ def _read(inputs: Mapping[str, Path]) -> Iterator[StageFolder]:
             raise RunError(f"an input of the report must be seed-<s>/<stage>, got {name!r}")
         if not (path / CONFIG).is_file() or not (path / METRICS).is_file():
             raise RunError(f"{name} at {path} isn't finished; run that stage first")
-        resolved = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
+        resolved = read_record(path)
         yield StageFolder(
             stage=stage,
             seed=int(repetition.removeprefix("seed-")),

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from synthdata.boxes import FloatArray, area
 from synthdata.config.arms import KEEP_FILTERED, KEEP_RANDOM, ArmConfig
 from synthdata.config.version import VersionConfig
 from synthdata.files import read_json, sha256_json
 from synthdata.formats.markdown import escape
-from synthdata.runfolder import CONFIG, METRICS
+from synthdata.runfolder import METRICS, read_section
 from synthdata.versioning.arms import Arm, TrainingList
 
 _LICENCES = {
@@ -51,10 +50,7 @@ def read_provenance(inputs: Mapping[str, Path]) -> Provenance:
     Args:
         inputs: Stage name to folder; `prepare` gives the source, `filter` the scores.
     """
-    sections = {
-        name: yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))["section"]
-        for name, folder in sorted(inputs.items())
-    }
+    sections = {name: read_section(folder) for name, folder in sorted(inputs.items())}
     source = sections.get("prepare", {}).get("source", {})
     kind = str(source.get("kind", "unknown"))
     scores = read_json(inputs["filter"] / METRICS)["pools"] if "filter" in inputs else {}
