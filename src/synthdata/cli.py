@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from synthdata import __version__
 from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
 from synthdata.errors import SynthdataError
-from synthdata.looks import open_test_split
+from synthdata.looks import open_held_out
 from synthdata.plan import Step, plan, plan_filter_ablation
 from synthdata.runfolder import find_runs, hold_runs, list_stale, remove_stale
 from synthdata.upstream import is_fresh, refuse_differences, upstream_of
@@ -48,7 +48,12 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 Only = Annotated[
     bool, typer.Option("--only", help="make nothing before it; refuse what the config doesn't make")
 ]
-Final = Annotated[bool, typer.Option("--final", help="evaluate on test instead of val; logged")]
+Final = Annotated[
+    bool, typer.Option("--final", help="evaluate on test, not val, and on shifted sets; logged")
+]
+Shifted = Annotated[
+    bool, typer.Option("--shifted", help="evaluate on val and on the shifted sets; logged")
+]
 
 
 def main() -> None:
@@ -91,13 +96,17 @@ def quickstart(overrides: Overrides = None, as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    config: ConfigArgument, overrides: Overrides = None, final: Final = False, as_json: Json = False
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    final: Final = False,
+    shifted: Shifted = False,
+    as_json: Json = False,
 ) -> None:
     """Run the whole loop of a config; end with a verdict and report.html.
 
     Example: `synthdata run bccd-24.yaml train.epochs=40`
     """
-    experiment = _load(config, overrides, final=final)
+    experiment = _load(config, overrides, final=final, shifted=shifted)
     _run_to_verdict(experiment, plan(experiment, Path.cwd()), as_json=as_json)
 
 
@@ -111,13 +120,15 @@ def ablate_filters(
 
     Example: `synthdata ablate-filters bccd-24.yaml seeds=[100,101,102]`
     """
-    experiment = _load(config, overrides, final=False)
+    experiment = _load(config, overrides)
     _run_to_verdict(experiment, plan_filter_ablation(experiment, Path.cwd()), as_json=as_json)
 
 
-def _load(config: str, overrides: list[str] | None, *, final: bool) -> ExperimentConfig:
+def _load(
+    config: str, overrides: list[str] | None, *, final: bool = False, shifted: bool = False
+) -> ExperimentConfig:
     experiment = load_config(config, overrides or [])
-    return open_test_split(experiment, Path.cwd()) if final else experiment
+    return open_held_out(experiment, test=final) if final or shifted else experiment
 
 
 def _run_steps(
@@ -169,11 +180,14 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
         seed: Annotated[int | None, typer.Option(help="only this repetition")] = None,
         only: Only = False,
         final: Final = False,
+        shifted: Shifted = False,
         as_json: Json = False,
     ) -> None:
-        if final and stage not in ("train", "report"):
-            raise typer.BadParameter(f"--final is for train and report; {stage} never sees test")
-        experiment = _load(config, overrides, final=final)
+        if (final or shifted) and stage not in ("train", "report"):
+            raise typer.BadParameter(
+                f"--final and --shifted are for train and report; {stage} scores no detector there"
+            )
+        experiment = _load(config, overrides, final=final, shifted=shifted)
         if seed is not None and seed not in experiment.seeds:
             raise typer.BadParameter(f"--seed must be one of {list(experiment.seeds)}, got {seed}")
         planned = plan(experiment, Path.cwd())
@@ -185,15 +199,28 @@ def _stage_command(stage: StageName) -> Callable[..., None]:
             upstream = []
         if stage == "report":
             _run_to_verdict(experiment, steps, upstream, as_json=as_json)
-            return
-        done = _run_steps(experiment, steps, upstream)
-        repetitions = {f"seed-{step.seed}": of for step, of in zip(steps, done, strict=True)}
-        if as_json:
-            typer.echo(json.dumps(repetitions, indent=2))
-        elif stage == "score":
-            _show_layout_scores(repetitions)
+        elif steps:
+            _run_stage(experiment, steps, upstream, as_json=as_json)
+        else:
+            typer.echo(f"no arm of this config asks for stage {stage}; nothing to do", err=True)
 
     return command
+
+
+def _run_stage(
+    experiment: ExperimentConfig,
+    steps: Sequence[Step],
+    upstream: Sequence[Step],
+    *,
+    as_json: bool,
+) -> None:
+    """Run one stage for each repetition, and print what it measured."""
+    done = _run_steps(experiment, steps, upstream)
+    repetitions = {f"seed-{step.seed}": of for step, of in zip(steps, done, strict=True)}
+    if as_json:
+        typer.echo(json.dumps(repetitions, indent=2))
+    elif steps[0].stage == "score":
+        _show_layout_scores(repetitions)
 
 
 def _show_layout_scores(repetitions: Mapping[str, Mapping[str, Any]]) -> None:

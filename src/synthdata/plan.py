@@ -141,7 +141,7 @@ def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageNam
     """Return the sections of the stages that the arms ask for, complete with what they ask."""
     arms = config.resolved_arms()
     pools = {name: _resolved_pool(made.pools[name], made) for name in made.used_pools}
-    balances = {p.balance for p in pools.values() if isinstance(p, GeneratorPool)}
+    balances = {p.balance or 0.0 for p in pools.values() if isinstance(p, GeneratorPool)}
     found: dict[StageName, StageSection | None] = {
         "prepare": _with(config.prepare, shifted=config.evaluation.shifted),
         "fit": config.fit if made.needs_fit else None,

@@ -164,7 +164,7 @@ def _ceiling_notes(metrics: Metrics) -> list[tuple[str, str]]:
             "mAP50-95. This is shown for scale and not tested"
         )
         shares = metrics["recovery"].get(name)
-        told = metrics["contrasts"][0]["arm"] if metrics["contrasts"] else None
+        told = metrics["contrasts"][0]["arm"] if metrics["contrasts"] else ""
         if shares is not None and told in shares:
             share = shares[told]
             recovered = f"{percent(share)} of it" if share > 0 else "none of it"
