@@ -1,6 +1,6 @@
 """How often verdicts are false where the truth is known, over seeds, shares and families."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,3 +147,23 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
             covered = np.mean((judged.low <= 0) & (judged.high >= 0), axis=0)
             error = np.sqrt(0.05 * 0.95 / 2000)
             assert (covered >= 0.95 - 3 * error).all(), scenario
+
+
+def test_extensions_make_up_for_most_of_what_stopping_early_gains() -> None:
+    num_runs, looks = 20_000, (5, 10)
+    differences = np.random.default_rng(0).normal(size=(looks[-1], num_runs, 1))
+
+    def ever_helps(extensions: Sequence[int]) -> float:
+        verdicts = [
+            judge(
+                differences[:num_seeds].mean(axis=0),
+                paired_spread(differences[:num_seeds]),
+                Rule(minimum_gain=0, extensions=extension),
+            ).verdict[:, 0]
+            for num_seeds, extension in zip(looks, extensions, strict=True)
+        ]
+        return float(np.mean((np.stack(verdicts) == "helps").any(axis=0)))
+
+    # as `compare_arms` says
+    assert ever_helps((0, 1)) == pytest.approx(0.033, abs=0.003)
+    assert ever_helps((0, 0)) == pytest.approx(0.044, abs=0.003)

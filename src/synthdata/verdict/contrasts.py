@@ -86,7 +86,10 @@ def compare_arms(  # noqa: PLR0913  # all but the first are settings, and by nam
         extensions: How often seeds were added after a verdict on fewer of them. Every verdict
             is tested at the level divided by `extensions + 1`: `p_holm` must be below that for
             `helps` and `hurts`, and the interval at that level, wider than the one shown, must
-            lie below `minimum_gain` for `no_gain`.
+            lie below `minimum_gain` for `no_gain`. That makes up for most of what stopping at
+            the first welcome verdict gains, not for all: with 5 seeds and then 10, a false
+            `helps` is met in 3.3 % of experiments, where one look has 2.5 % and two looks at
+            the full level have 4.4 %.
 
     Returns:
         One row for each contrast, in their order; the columns are `ContrastResult`'s fields.

@@ -63,6 +63,6 @@ def _shared_variance(differences: Float64Array, name: str) -> float:
         )
     covariance = np.atleast_2d(np.cov(known))
     if num_seeds == 1:
-        return float(np.diag(covariance)[0])
-    between = covariance.sum() - np.trace(covariance)
-    return max(float(between) / (num_seeds * (num_seeds - 1)), 0.0)
+        return float(covariance[0, 0])
+    between = float(covariance.sum() - np.trace(covariance))
+    return float(max(between / (num_seeds * (num_seeds - 1)), 0.0))
