@@ -71,6 +71,15 @@ def bccd_mirror() -> Path:
     return mirror.resolve()
 
 
+@pytest.fixture(scope="session")
+def txl_pbc_mirror() -> Path:
+    """The folder that contains `raabin/` and `pbc/`: blood smears of other laboratories."""
+    mirror = Path(os.environ.get("SYNTHDATA_MIRROR", ROOT.parent / "shared" / "data"))
+    if not (mirror / "txl-pbc").is_dir():
+        pytest.skip("TXL-PBC isn't there; set SYNTHDATA_MIRROR to the folder with txl-pbc/")
+    return (mirror / "txl-pbc").resolve()
+
+
 @pytest.fixture
 def clone(tmp_path: Path, command: Command) -> Path:
     """A clone of the project as it is in the working tree, in a Git repository of its own."""

@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from builders import random_annotations, write_dataset
@@ -43,6 +45,17 @@ def test_how_an_image_was_made_is_kept(tmp_path: Path) -> None:
     )
     save_dataset(DetectionDataset(tmp_path, ("a",), (made,)))
     assert load_dataset(tmp_path).samples == (made,)
+
+
+def test_groups_are_kept_and_an_older_manifest_without_them_is_read(tmp_path: Path) -> None:
+    written = write_dataset(tmp_path)
+    first = replace(written.samples[0], group="name:slide7")
+    save_dataset(replace(written, samples=(first, *written.samples[1:])))
+    assert [s.group for s in load_dataset(tmp_path)][:2] == ["name:slide7", ""]
+    pd.read_parquet(tmp_path / MANIFEST).drop(columns="group").to_parquet(tmp_path / MANIFEST)
+    older = load_dataset(tmp_path)
+    assert {s.group for s in older} == {""}
+    assert older.groups() == [s.sample_id for s in older]
 
 
 def test_an_empty_data_set_is_valid(tmp_path: Path) -> None:

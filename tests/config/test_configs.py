@@ -21,11 +21,11 @@ def test_every_config_loads_under_its_own_name(path: Path) -> None:
 
 
 def unset(model: BaseModel, where: str) -> list[str]:
-    """The fields that a YAML leaves to their defaults; `seed` is the plan's to set."""
+    """The fields that a YAML leaves to their defaults, but for those that the plan sets."""
     missing = [
         f"{where}{name}"
         for name in type(model).model_fields
-        if name not in model.model_fields_set and name != "seed"
+        if name not in model.model_fields_set and name not in ("seed", "shifted")
     ]
     for name in model.model_fields_set:
         value = getattr(model, name)

@@ -12,7 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from synthdata.cli import app
-from synthdata.config.prepare import FolderSource, PrepareConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import FolderSource
 from synthdata.datasets.check import check_dataset
 from synthdata.datasets.prepare import prepare
 from synthdata.errors import DatasetError

@@ -1,15 +1,21 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from synthdata.boxes import iou_matrix
-from synthdata.config.sources import DigitsSource
+from synthdata.config.sources import DigitsSource, InkName, PaperName
 from synthdata.datasets.check import check_dataset
-from synthdata.datasets.digits import Scene, make_scene, write_digits
+from synthdata.datasets.digits import Scene, digits_key, make_scene, write_digits
 from synthdata.formats.coco import load_coco
 from synthdata.samples import Split
 
+OFFICE: PaperName = "office"
+KRAFT: PaperName = "kraft"
+PEN: InkName = "pen"
+PENCIL: InkName = "pencil"
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -76,6 +82,57 @@ def test_a_scene_depends_on_its_arguments_only() -> None:
 def test_classes_are_configurable() -> None:
     scenes = [make_scene("train", index, digits=(8, 1)) for index in range(10)]
     assert {int(c) for scene in scenes for c in scene.annotations.class_id} == {0, 1}
+
+
+@pytest.mark.parametrize(("paper", "ink"), [("kraft", "pen"), ("office", "pencil")])
+def test_another_look_is_another_scene_of_held_out_scans(paper: PaperName, ink: InkName) -> None:
+    train = {scan for index in range(40) for scan in make_scene("train", index).scan_ids}
+    plain = [make_scene("test", index) for index in range(12)]
+    other = [make_scene("test", index, paper=paper, ink=ink) for index in range(12)]
+    assert train.isdisjoint(scan for scene in other for scan in scene.scan_ids)
+    assert all(a.annotations != b.annotations for a, b in zip(plain, other, strict=True))
+
+
+def test_kraft_is_darker_and_browner() -> None:
+    """Most sheets of it are outside what nine in ten office sheets are."""
+    office, kraft = (
+        np.array([make_scene("test", i, paper=p).image.mean((0, 1)) for i in range(20)])
+        for p in (OFFICE, KRAFT)
+    )
+    assert np.median(kraft.mean(1)) < np.percentile(office.mean(1), 10)
+    assert np.median(kraft[:, 0] - kraft[:, 2]) > np.percentile(office[:, 0] - office[:, 2], 90)
+
+
+def test_a_pencil_is_fainter_and_grey() -> None:
+    pen, pencil = (
+        np.vstack([ink_over_paper(make_scene("test", i, ink=ink)) for i in range(20)])
+        for ink in (PEN, PENCIL)
+    )
+    assert np.median(pencil.mean(1)) > 1.1 * np.median(pen.mean(1))
+    assert np.median(np.ptp(pencil, axis=1)) < 0.3 * np.median(np.ptp(pen, axis=1))
+
+
+def ink_over_paper(scene: Scene) -> npt.NDArray[np.float64]:
+    """Return the `(N, 3)` colour of each object's darkest fifth over its lightest fifth."""
+    ratios = []
+    for x1, y1, x2, y2 in scene.annotations.xyxy.astype(int):
+        pixels = scene.image[y1:y2, x1:x2].reshape(-1, 3).astype(np.float64)
+        pixels = pixels[np.argsort(pixels.mean(1))]
+        fifth = len(pixels) // 5
+        ratios.append(pixels[:fifth].mean(0) / pixels[-fifth:].mean(0))
+    return np.array(ratios)
+
+
+def test_the_default_look_is_the_one_before_there_were_others() -> None:
+    """A digest from before: runs stay comparable, and scenes in `data/raw` are found again."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        for index in range(4):
+            scene = make_scene(split, index)
+            digest.update(scene.image.tobytes() + scene.annotations.xyxy.tobytes())
+    assert digest.hexdigest()[:16] == "3669120c11f88a16"
+    assert digits_key(DigitsSource(kind="digits"))[:12] == "4bcccc2b1604"
+    assert digits_key(DigitsSource(kind="digits", ink="pencil"))[:12] != "4bcccc2b1604"
 
 
 def test_the_written_data_set_is_sound_and_does_not_depend_on_its_size(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from synthdata.config.base import PositiveFloat, PositiveInt, Section
+from synthdata.config.base import PositiveInt, Section
 from synthdata.config.grouping import GroupPattern
 from synthdata.config.sources import DigitsSource, Source
 
@@ -28,7 +28,7 @@ class ShiftedSetConfig(Section):
         split: Which of its images; None takes all splits together. Of digits only val and test
             can be taken, None means test: their train scenes show the scans that the run's do.
         scale: Factor on each image's width and height in pixels, which brings objects to the
-            size that they have in the run's images. The aspect ratio stays.
+            size that they have in the run's images; at most 8. The aspect ratio stays.
         max_images: Cap; None takes all.
         repair: Drop boxes that the check reports as errors, instead of stopping.
         ignore_classes: Classes of the source that the run doesn't know and whose objects are
@@ -38,7 +38,7 @@ class ShiftedSetConfig(Section):
 
     source: Source
     split: Literal["train", "val", "test"] | None = None
-    scale: PositiveFloat = 1.0
+    scale: Annotated[float, Field(gt=0, le=8)] = 1.0
     max_images: PositiveInt | None = None
     repair: bool = False
     ignore_classes: tuple[str, ...] = ()

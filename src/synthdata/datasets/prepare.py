@@ -64,11 +64,11 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
         read_shifted(name, config, run=official, run_prints=inspection.prints, raw_dir=raw_dir)
         for name, config in section.shifted.items()
     ]
+    shifted_metrics = write_shifted(shifted, out_dir)
     dataset = write_images(
         source, out_dir, size_of=lambda sample: section.image_size or (sample.width, sample.height)
     )
     save_dataset(dataset)
-    shifted_metrics = write_shifted(shifted, out_dir)
     return {
         "source": section.source.kind,
         "classes": list(dataset.class_names),

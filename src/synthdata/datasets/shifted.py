@@ -116,6 +116,9 @@ def write_shifted(sets: Sequence[ShiftedSet], out_dir: Path) -> dict[str, Any]:
 
     Returns:
         By name: images, groups and objects, and what reading found.
+
+    Raises:
+        DatasetError: If scaling leaves no object that can be seen.
     """
     if not sets:
         shutil.rmtree(out_dir / SHIFTED, ignore_errors=True)
@@ -196,6 +199,11 @@ def _absent_classes(dataset: DetectionDataset) -> list[Problem]:
 def _write(one: ShiftedSet, folder: Path) -> dict[str, Any]:
     folder.mkdir()
     dataset = write_images(one.dataset, folder, size_of=partial(_scaled, scale=one.scale))
+    if not any(len(sample.annotations) for sample in dataset):
+        raise DatasetError(
+            f"evaluation.shifted.{one.name}: at scale {one.scale} no object is larger than a "
+            "pixel; raise scale"
+        )
     save_dataset(dataset)
     before, after = (sum(objects_by_class(part).values()) for part in (one.dataset, dataset))
     return {
