@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from synthdata.config.train import TrainConfig
-from synthdata.detectors.base import TRAINING, WEIGHTS, TrainSettings
+from synthdata.detectors.base import TRAINING, WEIGHTS, TrainingPhase, TrainSettings
 from synthdata.detectors.jobs import prepare_job, read_predictions
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
@@ -83,7 +83,6 @@ def _prepare(
 ) -> WorkerCall | None:
     dataset = load_dataset(arm_dir)
     settings = TrainSettings(
-        epochs=section.epochs,
         batch_size=section.batch_size,
         seed=seed,
         threads=section.threads_per_job,
@@ -92,7 +91,7 @@ def _prepare(
     call = prepare_job(
         section.detector,
         settings,
-        train=_training_list(dataset),
+        phases=[TrainingPhase(_training_list(dataset), section.epochs)],
         dataset=dataset,
         targets={section.evaluation_split: evaluation},
         job_dir=job_dir,
