@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from synthdata.detectors.jobs import read_predictions, train_and_predict
 from synthdata.errors import DatasetError, TrainingError
 from synthdata.files import read_json
 from synthdata.manifest import load_dataset, save_dataset
+from torch_files import tensors
 
 Trained = tuple[Path, dict[str, Any]]
 
@@ -36,13 +36,6 @@ def note(event, args):
 sys.addaudithook(note)
 open(os.environ["AUDIT_LOG"], "a").write("armed\\n")
 """
-
-
-def tensors(weights: Path) -> dict[str, bytes]:
-    """The numbers in a torch file, without unpickling; its dates and paths differ by run."""
-    with zipfile.ZipFile(weights) as archive:
-        names = [name for name in archive.namelist() if "/data/" in name]
-        return {Path(name).name: archive.read(name) for name in names}
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,17 +9,21 @@ import yaml
 
 from builders import CLASS_NAMES, write_dataset
 from synthdata.config.detector import UltralyticsConfig
-from synthdata.detectors.base import TrainJob, TrainSettings
+from synthdata.detectors.base import PhaseSettings, TrainingPhase, TrainJob, TrainSettings
 from synthdata.detectors.job_data import training_key
 from synthdata.detectors.jobs import prepare_job, read_predictions
 from synthdata.detectors.workers import WorkerCall
 from synthdata.errors import ConfigError, DatasetError, RunError
 from synthdata.files import read_json, sha256_file
 from synthdata.formats.coco import annotations_by_image
-from synthdata.samples import Annotations, DetectionDataset
+from synthdata.samples import Annotations, DetectionDataset, Sample
 
-SETTINGS = TrainSettings(epochs=2, batch_size=2, seed=3)
+SETTINGS = TrainSettings(batch_size=2, seed=3)
 HAS_GPU = torch.cuda.is_available()
+
+
+def phases(train: Sequence[Sample]) -> list[TrainingPhase]:
+    return [TrainingPhase(train, epochs=2)]
 
 
 def write_results(job_dir: Path) -> None:
@@ -39,13 +44,20 @@ def test_job_folder_holds_the_data_in_yolo_and_coco_form(
     listed = [dataset.samples[i] for i in (0, 2, 0, 0)]
     job_dir = tmp_path / "job"
     call = prepare_job(
-        config, SETTINGS, train=listed, dataset=dataset, targets={"val": dataset}, job_dir=job_dir
+        config,
+        SETTINGS,
+        phases=[TrainingPhase(listed, epochs=2), TrainingPhase(listed[:2], 1, learning_rate=0.1)],
+        dataset=dataset,
+        targets={"val": dataset},
+        job_dir=job_dir,
     )
     assert call is not None
     assert call.job_dir == job_dir
     data = job_dir / "scratch" / "data"
     first, second = "./images/image-000.png", "./images/image-002.png"
     assert (data / "train.txt").read_text().splitlines() == [first, second, first, first]
+    assert (data / "train-2.txt").read_text().splitlines() == [first, second]
+    assert yaml.safe_load((data / "data-2.yaml").read_text())["train"] == "train-2.txt"
     assert sorted(p.name for p in (data / "images").iterdir()) == ["image-000.png", "image-002.png"]
     rows = np.loadtxt(data / "labels" / "image-000.txt", ndmin=2)
     np.testing.assert_array_equal(rows[:, 0], listed[0].annotations.class_id)
@@ -53,6 +65,7 @@ def test_job_folder_holds_the_data_in_yolo_and_coco_form(
     coco = annotations_by_image(read_json(data / "annotations.json"))
     np.testing.assert_allclose(coco[1].xyxy, listed[0].annotations.xyxy, rtol=1e-6)
     job = TrainJob.load(job_dir)
+    assert job.phases == [PhaseSettings(2, 1.0), PhaseSettings(1, 0.1)]
     assert job.settings == replace(SETTINGS, device="cuda" if HAS_GPU else "cpu")
     image = job_dir / job.targets["val"][1]
     assert image.resolve() == dataset.image_path(dataset.samples[1]).resolve()
@@ -64,8 +77,8 @@ def test_a_gpu_that_is_not_there_is_an_error(
 ) -> None:
     with pytest.raises(ConfigError, match="device is 'cuda' but torch sees no GPU"):
         prepare_job(
-            config, replace(SETTINGS, device="cuda"), train=dataset.samples[:2], dataset=dataset,
-            targets={}, job_dir=tmp_path / "job",
+            config, replace(SETTINGS, device="cuda"), phases=phases(dataset.samples[:2]),
+            dataset=dataset, targets={}, job_dir=tmp_path / "job",
         )  # fmt: skip
     assert not (tmp_path / "job").exists()
 
@@ -73,10 +86,13 @@ def test_a_gpu_that_is_not_there_is_an_error(
 def test_refuses_a_list_that_leaves_a_batch_half_full(
     dataset: DetectionDataset, config: UltralyticsConfig, tmp_path: Path
 ) -> None:
-    with pytest.raises(DatasetError, match="multiple of the batch size of 2 images, got 3"):
-        prepare_job(
-            config, SETTINGS, train=dataset.samples, dataset=dataset, targets={}, job_dir=tmp_path
-        )
+    even, odd = phases(dataset.samples[:2]), phases(dataset.samples)
+    wrong = {"got 3": odd, "got 2 and 3": even + odd, "got 0": phases([]), "got no phase": []}
+    for message, listed in wrong.items():
+        with pytest.raises(DatasetError, match=f"a multiple of .* 2 images, {message}"):
+            prepare_job(
+                config, SETTINGS, phases=listed, dataset=dataset, targets={}, job_dir=tmp_path
+            )
 
 
 def test_key_depends_on_all_that_decides_the_weights(
@@ -86,19 +102,24 @@ def test_key_depends_on_all_that_decides_the_weights(
     moved = Annotations(first.annotations.xyxy + 1, first.annotations.class_id)
     names = replace(dataset, class_names=("a", "b", "c"))
     other_config = config.model_copy(update={"learning_rate": 0.1})
+    usual = phases([first, second])
     keys = [
-        training_key(config, SETTINGS, [first, second], dataset),
-        training_key(config, SETTINGS, [first, third], dataset),
-        training_key(config, SETTINGS, [first, second, first, second], dataset),
-        training_key(config, SETTINGS, [replace(first, annotations=moved), second], dataset),
-        training_key(config, SETTINGS, [replace(first, sha256="0"), second], dataset),
-        training_key(config, SETTINGS, [first, second], names),
-        training_key(other_config, SETTINGS, [first, second], dataset),
+        training_key(config, SETTINGS, usual, dataset),
+        training_key(config, SETTINGS, phases([first, third]), dataset),
+        training_key(config, SETTINGS, phases([first, second, first, second]), dataset),
+        training_key(
+            config, SETTINGS, phases([replace(first, annotations=moved), second]), dataset
+        ),
+        training_key(config, SETTINGS, phases([replace(first, sha256="0"), second]), dataset),
+        training_key(config, SETTINGS, usual, names),
+        training_key(other_config, SETTINGS, usual, dataset),
+        training_key(config, SETTINGS, [replace(usual[0], epochs=3)], dataset),
+        training_key(config, SETTINGS, [replace(usual[0], learning_rate=0.1)], dataset),
+        training_key(config, SETTINGS, [replace(usual[0], epochs=1)] * 2, dataset),
     ]
-    changes = ({"epochs": 3}, {"batch_size": 1}, {"seed": 4}, {"threads": 2})
+    changes = ({"batch_size": 1}, {"seed": 4}, {"threads": 2})
     keys += [
-        training_key(config, replace(SETTINGS, **change), [first, second], dataset)
-        for change in changes
+        training_key(config, replace(SETTINGS, **change), usual, dataset) for change in changes
     ]
     assert len(set(keys)) == len(keys)
 
@@ -108,8 +129,8 @@ def test_key_is_of_the_content_wherever_it_lies(
 ) -> None:
     elsewhere = write_dataset(tmp_path / "elsewhere", num=3)
     unhashed = [replace(sample, sha256="") for sample in elsewhere]
-    assert training_key(config, SETTINGS, unhashed, elsewhere) == training_key(
-        config, SETTINGS, dataset.samples, dataset
+    assert training_key(config, SETTINGS, phases(unhashed), elsewhere) == training_key(
+        config, SETTINGS, phases(dataset.samples), dataset
     )
 
 
@@ -121,8 +142,8 @@ def test_what_another_job_left_is_removed(
 
     def prepare(settings: TrainSettings, target: DetectionDataset) -> bool:
         call = prepare_job(
-            config, settings, train=listed, dataset=dataset, targets={"val": target},
-            job_dir=job_dir,
+            config, settings, phases=phases(listed), dataset=dataset,
+            targets={"val": target}, job_dir=job_dir,
         )  # fmt: skip
         return call is None
 
@@ -157,8 +178,8 @@ def test_a_damaged_record_counts_as_missing(
 
     def prepare() -> WorkerCall | None:
         return prepare_job(
-            config, SETTINGS, train=dataset.samples[:2], dataset=dataset,
-            targets={"val": dataset}, job_dir=job_dir,
+            config, SETTINGS, phases=phases(dataset.samples[:2]),
+            dataset=dataset, targets={"val": dataset}, job_dir=job_dir,
         )  # fmt: skip
 
     prepare()
@@ -189,8 +210,8 @@ def test_refuses_images_that_are_not_those_of_the_manifest(
 
     def prepare() -> None:
         prepare_job(
-            config, SETTINGS, train=dataset.samples[:2], dataset=dataset,
-            targets={"val": other}, job_dir=tmp_path / "job",
+            config, SETTINGS, phases=phases(dataset.samples[:2]),
+            dataset=dataset, targets={"val": other}, job_dir=tmp_path / "job",
         )  # fmt: skip
 
     prepare()

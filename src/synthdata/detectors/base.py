@@ -1,21 +1,25 @@
 """What every detector shares: a process of its own with files in and files out.
 
-A training lives in a job folder. In go `job.json` (a `TrainJob`) and `scratch/data/`, a data
-set in both YOLO form (`data.yaml`, `train.txt` with repeats, `images/`, `labels/`) and COCO form
-(`annotations.json`). Out come, each under its final name only when whole,
+A training has one phase or several. It lives in a job folder. In go `job.json` (a `TrainJob`) and
+`scratch/data/`, a data set in both YOLO form (`images/`, `labels/`, and for each phase a list with
+repeats and its description: `train.txt` and `data.yaml`, `train-2.txt` and `data-2.yaml`, ...) and
+COCO form (`annotations.json`). Out come, each under its final name only when whole,
 
 - `weights.pt`: the last epoch's weights; never chosen by a score on val or test,
-- `losses.csv`: `epoch` (from 1) and a column a loss, such as `box`, `cls`, `dfl`,
-- `training.json`: `steps` (optimizer steps really made), `seconds`, `cpu_seconds`, `num_images`,
-  `num_parameters`, `device`, `versions`; written last, so that a job with it is trained,
+- `losses.csv`: `epoch` (from 1, counted through all phases), `phase` (from 1, only where there
+  are several), and a column per loss, such as `box`, `cls`, `dfl`,
+- `training.json`: `steps` (optimizer steps really made), `seconds`, `cpu_seconds`, `num_images`
+  (of the phases' lists together, repeats counted), `num_parameters`, `device`, `versions`;
+  written last, so that a job with it is trained,
 - `predictions-<target>.json`: COCO results for each target set.
 
 A worker does what is missing: it trains where there is no `training.json`, then predicts each
-target that has no predictions. The process boundary gives each training its own threads, seeds
-and memory, and keeps a detector library's licence out of this package.
+target that has no predictions. A killed training starts again from its first phase. The process
+boundary gives each training its own threads, seeds and memory, and keeps a detector library's
+licence out of this package.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -23,6 +27,7 @@ from typing import Any, Protocol, Self
 from synthdata.config.base import Device
 from synthdata.config.detector import DetectorConfig
 from synthdata.files import read_json, write_json
+from synthdata.samples import Sample
 
 JOB = "job.json"
 SCRATCH = "scratch"
@@ -32,6 +37,16 @@ LOSSES = "losses.csv"
 TRAINING = "training.json"
 
 
+def training_list_path(data_dir: Path, phase: int) -> Path:
+    """Return where the training list of a phase, counted from 1, is."""
+    return data_dir / ("train.txt" if phase == 1 else f"train-{phase}.txt")
+
+
+def description_path(data_dir: Path, phase: int) -> Path:
+    """Return where the YOLO description of a phase's data set is."""
+    return data_dir / ("data.yaml" if phase == 1 else f"data-{phase}.yaml")
+
+
 def predictions_path(job_dir: Path, target: str) -> Path:
     """Return where a job's predictions for a target set are."""
     return job_dir / f"predictions-{target}.json"
@@ -39,21 +54,53 @@ def predictions_path(job_dir: Path, target: str) -> Path:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a detector is trained, beyond its own config.
+    """How a detector is trained in all phases, beyond its own config.
 
     Attributes:
-        epochs: Passes over the training list.
-        batch_size: Images a step; divides the list's length.
+        batch_size: Images per step; divides the length of each phase's list.
         seed: In [0, 2**31).
         threads: CPU threads.
         device: `auto` takes a GPU where there is one.
     """
 
-    epochs: int
     batch_size: int
     seed: int
     threads: int = 1
     device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class TrainingPhase:
+    """A part of a training: a list, and how long and how fast it is learned from.
+
+    The first phase starts from the config's model. Each later one starts from the weights that
+    the one before left: the moving average (EMA) of its weights, in half precision, as they
+    would be saved. All else starts anew: the optimizer, the moving average, the warm-up over a
+    tenth of the phase's epochs, and the linear decay to a hundredth of its learning rate.
+
+    Attributes:
+        train: Samples of one data set, with repeats; as many as a multiple of the batch, so
+            that every step has a full batch and arms do equal work.
+        epochs: Passes over the list.
+        learning_rate: Factor on the learning rate of the detector's config.
+    """
+
+    train: Sequence[Sample]
+    epochs: int
+    learning_rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class PhaseSettings:
+    """A `TrainingPhase` as a worker is told of it; the list is a file of its own.
+
+    Attributes:
+        epochs: Passes over the list.
+        learning_rate: Factor on the learning rate of the detector's config.
+    """
+
+    epochs: int
+    learning_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +111,7 @@ class TrainJob:
         key: Digest of all that decides the weights.
         detector: The detector's config, as JSON.
         settings: How it is trained.
+        phases: In order, one at least.
         targets: Target set to its images' paths, relative to the job folder; image `i` gets
             the COCO image id `i + 1`.
         target_keys: Target set to the digest of its images; earlier sets too.
@@ -72,6 +120,7 @@ class TrainJob:
     key: str
     detector: Mapping[str, Any]
     settings: TrainSettings
+    phases: Sequence[PhaseSettings]
     targets: Mapping[str, list[str]]
     target_keys: Mapping[str, str]
 
@@ -83,7 +132,9 @@ class TrainJob:
     def load(cls, job_dir: Path) -> Self:
         """Return the job that `save` wrote."""
         values = read_json(job_dir / JOB)
-        return cls(**values | {"settings": TrainSettings(**values["settings"])})
+        settings = TrainSettings(**values["settings"])
+        phases = [PhaseSettings(**phase) for phase in values["phases"]]
+        return cls(**values | {"settings": settings, "phases": phases})
 
 
 class Detector(Protocol):

@@ -10,7 +10,12 @@ from pathlib import Path
 import yaml
 
 from synthdata.config.detector import DetectorConfig
-from synthdata.detectors.base import TrainSettings
+from synthdata.detectors.base import (
+    TrainingPhase,
+    TrainSettings,
+    description_path,
+    training_list_path,
+)
 from synthdata.errors import DatasetError
 from synthdata.files import link_or_copy, sha256_file, sha256_json, write_json
 from synthdata.formats.coco import to_coco
@@ -24,17 +29,16 @@ _WITHOUT_EFFECT = {"trust_weights", "allow_download"}
 def training_key(
     config: DetectorConfig,
     settings: TrainSettings,
-    train: Sequence[Sample],
+    phases: Sequence[TrainingPhase],
     dataset: DetectionDataset,
 ) -> str:
     """Return the digest of all that decides the weights of a training.
 
     The versions belong to it: weights of one recipe aren't paired with those of another.
     """
-    unique = {sample.sample_id: sample for sample in train}
     images = {
         name: [_image_sha256(dataset, sample), _annotations_sha256(sample.annotations)]
-        for name, sample in unique.items()
+        for name, sample in _unique(phases).items()
     }
     return sha256_json(
         [
@@ -42,13 +46,20 @@ def training_key(
             # Weights that are trained on may change under the same name.
             sha256_file(Path(config.model)) if Path(config.model).is_file() else "",
             _versions(config.kind),
-            [settings.epochs, settings.batch_size, settings.seed],
-            [settings.threads, settings.device],
+            [settings.batch_size, settings.seed, settings.threads, settings.device],
             dataset.class_names,
-            [sample.sample_id for sample in train],
+            [
+                [phase.epochs, phase.learning_rate, [sample.sample_id for sample in phase.train]]
+                for phase in phases
+            ],
             images,
         ]
     )
+
+
+def _unique(phases: Sequence[TrainingPhase]) -> dict[str, Sample]:
+    """Return the samples of all phases by id, each once."""
+    return {sample.sample_id: sample for phase in phases for sample in phase.train}
 
 
 @cache
@@ -95,15 +106,16 @@ def _check_image(path: Path, sample: Sample) -> None:
         )
 
 
-def write_training_data(data_dir: Path, train: Sequence[Sample], dataset: DetectionDataset) -> None:
+def write_training_data(
+    data_dir: Path, phases: Sequence[TrainingPhase], dataset: DetectionDataset
+) -> None:
     """Write the training data in YOLO and COCO form; images are hard links.
 
     Raises:
         DatasetError: If an image isn't the one that the manifest names.
     """
-    unique = {sample.sample_id: sample for sample in train}
     renamed = []
-    for sample in unique.values():
+    for sample in _unique(phases).values():
         path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
         _check_image(dataset.image_path(sample), sample)
         link_or_copy(dataset.image_path(sample), data_dir / path)
@@ -112,10 +124,13 @@ def write_training_data(data_dir: Path, train: Sequence[Sample], dataset: Detect
         label.write_text(label_text(sample), encoding="utf-8")
         renamed.append(replace(sample, path=path))
     name_of = {sample.sample_id: sample.path.as_posix() for sample in renamed}
-    lines = [f"./{name_of[sample.sample_id]}\n" for sample in train]
-    (data_dir / "train.txt").write_text("".join(lines), encoding="utf-8")
     names = dict(enumerate(dataset.class_names))
-    description = {"train": "train.txt", "val": "train.txt", "names": names}
-    (data_dir / "data.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
+    for number, phase in enumerate(phases, start=1):
+        listed = training_list_path(data_dir, number)
+        lines = [f"./{name_of[sample.sample_id]}\n" for sample in phase.train]
+        listed.write_text("".join(lines), encoding="utf-8")
+        description = {"train": listed.name, "val": listed.name, "names": names}
+        text = yaml.safe_dump(description)
+        description_path(data_dir, number).write_text(text, encoding="utf-8")
     local = replace(dataset, root=data_dir, samples=tuple(renamed))
     write_json(data_dir / "annotations.json", to_coco(local))

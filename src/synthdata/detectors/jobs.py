@@ -16,6 +16,8 @@ from synthdata.detectors.base import (
     TRAINING,
     WEIGHTS,
     Detector,
+    PhaseSettings,
+    TrainingPhase,
     TrainJob,
     TrainSettings,
     predictions_path,
@@ -30,7 +32,7 @@ from synthdata.detectors.records import read_finished, read_record
 from synthdata.detectors.ultralytics import UltralyticsDetector
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
-from synthdata.samples import DetectionDataset, Sample
+from synthdata.samples import DetectionDataset
 
 _TARGETS = "targets"
 
@@ -45,7 +47,7 @@ def prepare_job(
     config: DetectorConfig,
     settings: TrainSettings,
     *,
-    train: Sequence[Sample],
+    phases: Sequence[TrainingPhase],
     dataset: DetectionDataset,
     targets: Mapping[str, DetectionDataset],
     job_dir: Path,
@@ -57,8 +59,7 @@ def prepare_job(
     Args:
         config: The detector.
         settings: Its training.
-        train: The training list: samples of `dataset`, with repeats; as long as a multiple of
-            the batch, so that every step has a full batch and arms do equal work.
+        phases: The parts of the training, in order.
         dataset: Where the samples' images are, and the class names.
         targets: Data sets to predict, by name.
         job_dir: The job's folder.
@@ -67,16 +68,17 @@ def prepare_job(
         None where nothing is missing.
 
     Raises:
-        DatasetError: If the list's length is no multiple of the batch, or an image that would be
+        DatasetError: If a list's length is no multiple of the batch, or an image that would be
             read isn't the one that the manifest names.
         ConfigError: If `cuda` is asked for and there is none, or the model's file isn't there.
     """
     detector = build_detector(config)
     detector.check(config)
-    if not train or len(train) % settings.batch_size:
+    lengths = [len(phase.train) for phase in phases]
+    if not lengths or any(not length or length % settings.batch_size for length in lengths):
         raise DatasetError(
-            "a training list must hold a multiple of the batch size of "
-            f"{settings.batch_size} images, got {len(train)}"
+            "the training list of each phase must hold a multiple of the batch size of "
+            f"{settings.batch_size} images, got {' and '.join(map(str, lengths)) or 'no phase'}"
         )
     # Here, since most of what imports this module needs no torch.
     from synthdata.training.hardware import resolve_device
@@ -84,9 +86,10 @@ def prepare_job(
     # The device that is used belongs to the key: arms are compared that were trained on one.
     settings = replace(settings, device=resolve_device(settings.device))
     job = TrainJob(
-        key=training_key(config, settings, train, dataset),
+        key=training_key(config, settings, phases, dataset),
         detector=config.model_dump(mode="json"),
         settings=settings,
+        phases=[PhaseSettings(phase.epochs, phase.learning_rate) for phase in phases],
         targets={name: _relative_paths(target, job_dir) for name, target in targets.items()},
         target_keys={name: target_key(target) for name, target in targets.items()},
     )
@@ -100,7 +103,7 @@ def prepare_job(
         check_images(targets[name])
     shutil.rmtree(job_dir / SCRATCH, ignore_errors=True)
     if not trained:
-        write_training_data(job_dir / DATA, train, dataset)
+        write_training_data(job_dir / DATA, phases, dataset)
     job.save(job_dir)
     return WorkerCall(detector.worker, job_dir, detector.environment(job, job_dir))
 
@@ -150,16 +153,12 @@ def prepare_training(  # noqa: PLR0913  # a call a reader should see whole
     """
     steps_per_epoch = math.ceil(len(train) / batch_size)
     repeated = [train.samples[i % len(train)] for i in range(steps_per_epoch * batch_size)]
-    settings = TrainSettings(
-        epochs=math.ceil(steps / max(steps_per_epoch, 1)),
-        batch_size=batch_size,
-        seed=seed % 2**31,
-        threads=threads,
-    )
+    settings = TrainSettings(batch_size=batch_size, seed=seed % 2**31, threads=threads)
+    epochs = math.ceil(steps / max(steps_per_epoch, 1))
     return prepare_job(
         config,
         settings,
-        train=repeated,
+        phases=[TrainingPhase(repeated, epochs)],
         dataset=train,
         targets={_TARGETS: targets},
         job_dir=out_dir,

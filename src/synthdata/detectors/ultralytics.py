@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthdata.config.detector import UltralyticsConfig
-from synthdata.detectors.base import SCRATCH, TrainJob, TrainSettings
+from synthdata.detectors.base import SCRATCH, PhaseSettings, TrainJob, TrainSettings
 from synthdata.errors import ConfigError
 
 _WARMUP_FRACTION = 0.1
@@ -57,12 +57,14 @@ class UltralyticsDetector:
         }
 
 
-def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[str, Any]:
+def stated_settings(
+    config: UltralyticsConfig, settings: TrainSettings, phase: PhaseSettings
+) -> dict[str, Any]:
     """Return ultralytics' training settings, so that none is left to its default by chance.
 
     One optimizer step a batch (`nbs` equals the batch), the learning rate falling linearly to a
-    hundredth after a warm-up over a tenth of the training, and no augmentation but what the
-    config names.
+    hundredth after a warm-up over a tenth of the phase (none in a phase of one epoch), and no
+    augmentation but what the config names.
     """
     none = dict.fromkeys(
         ("hsv_h", "hsv_s", "hsv_v", "degrees", "shear", "perspective", "bgr", "mixup", "cutmix",
@@ -73,15 +75,15 @@ def stated_settings(config: UltralyticsConfig, settings: TrainSettings) -> dict[
         **none,
         **off,
         "imgsz": config.image_size,
-        "epochs": settings.epochs,
+        "epochs": phase.epochs,
         "batch": settings.batch_size,
         "nbs": settings.batch_size,
         "optimizer": "AdamW",
-        "lr0": config.learning_rate,
+        "lr0": config.learning_rate * phase.learning_rate,
         "lrf": 0.01,
         "momentum": 0.9,
         "weight_decay": 5e-4,
-        "warmup_epochs": _WARMUP_FRACTION * settings.epochs,
+        "warmup_epochs": _WARMUP_FRACTION * phase.epochs,
         "warmup_bias_lr": 0.0,
         "warmup_momentum": 0.9,
         "fliplr": config.flip_lr,

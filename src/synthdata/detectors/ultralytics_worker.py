@@ -1,22 +1,19 @@
 """The process that trains a YOLO: `python -m synthdata.detectors.ultralytics_worker JOB_FOLDER`.
 
-The only module that imports ultralytics, which is AGPL-3.0. It runs as a program of its own and
-speaks to synthdata through the files that `synthdata.detectors.base` describes.
+Only this module and `ultralytics_trainer` import ultralytics, which is AGPL-3.0. It runs as a
+program of its own and speaks to synthdata through the files that `synthdata.detectors.base`
+describes.
 
-ultralytics fills in much that isn't asked for: here each augmentation, the optimizer, the warm-up
-and the batch accumulation are stated, validation is left out (the last weights are kept, so that
-no score chooses them), and nothing reaches for the network. What weights and an architecture's
-YAML contain is read without running code in it, unless the config trusts them.
+Nothing reaches for the network. What weights and an architecture's YAML contain is read without
+running code in it, unless the config trusts them.
 """
 
 import csv
 import shutil
 import socket
 import sys
-import time
-import warnings
-from collections import Counter
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +22,6 @@ import torch
 import ultralytics
 import yaml
 from matplotlib import get_data_path
-from ultralytics.data.augment import Albumentations
-from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import SAFE_LOAD
 from ultralytics.utils.callbacks import platform
 from ultralytics.utils.checks import check_file
@@ -41,12 +36,15 @@ from synthdata.detectors.base import (
     TRAINING,
     WEIGHTS,
     TrainJob,
+    description_path,
     predictions_path,
 )
 from synthdata.detectors.ultralytics import stated_settings
+from synthdata.detectors.ultralytics_trainer import train_phase
 from synthdata.errors import TrainingError
 from synthdata.files import replacing, write_json
 from synthdata.lifeline import end_with_parent
+from synthdata.seeding import derive_seed
 
 MIN_CONFIDENCE = 0.001
 MAX_DETECTIONS = 300
@@ -98,126 +96,55 @@ def _refuse_connections() -> None:
     sys.addaudithook(refuse)
 
 
-class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no types
-    """Counts the optimizer steps really made, and never validates."""
-
-    num_steps = 0
-
-    def optimizer_step(self) -> None:
-        """Make a step and count it."""
-        super().optimizer_step()
-        self.num_steps += 1
-
-    def validate(self) -> tuple[dict[str, float], float]:
-        """Return nothing measured; ultralytics would validate after the last epoch."""
-        return {}, 0.0
-
-
 def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str) -> None:
-    scratch = job_dir / SCRATCH
-    trainer = Trainer(
-        overrides={
-            **stated_settings(config, job.settings),
-            "augmentations": _policy(config),
-            "model": _model(config, scratch),
-            "data": str(job_dir / DATA / "data.yaml"),
-            "device": device,
-            "project": str(scratch),
-            "name": "run",
-            "exist_ok": True,
-        }
-    )
-    listed = (job_dir / DATA / "train.txt").read_text(encoding="utf-8").splitlines()
-    trainer.add_callback("on_train_start", partial(_check_list, listed=listed))
-    trainer.add_callback("on_train_start", _seed_albumentations)
-    trainer.add_callback("on_train_start", _speed_up)
-    start, cpu_start = time.perf_counter(), time.process_time()
-    trainer.train()
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-    expected = len(listed) // job.settings.batch_size * job.settings.epochs
-    if trainer.num_steps != expected:
-        raise TrainingError(f"expected {expected} optimizer steps, got {trainer.num_steps}")
+    """Train all phases, each from the weights of the one before."""
+    scratch, model, trained = job_dir / SCRATCH, _model(config, job_dir / SCRATCH), []
+    for number, phase in enumerate(job.phases, start=1):
+        settings = replace(job.settings, seed=_phase_seed(job.settings.seed, number))
+        done = train_phase(
+            {**stated_settings(config, settings, phase), "device": device},
+            config,
+            model=model,
+            data=description_path(job_dir / DATA, number),
+            run_dir=scratch / ("run" if number == 1 else f"run-{number}"),
+        )
+        trained.append(done)
+        model = str(done.weights)
     with replacing(job_dir / WEIGHTS) as temporary:
-        shutil.copyfile(trainer.last, temporary)
-    _copy_losses(trainer.csv, job_dir / LOSSES)
+        shutil.copyfile(model, temporary)
+    _copy_losses([phase.results for phase in trained], job_dir / LOSSES)
     training = {
-        "steps": trainer.num_steps,
-        "seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
-        "num_images": len(trainer.train_loader.dataset),
-        "num_parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "steps": sum(phase.steps for phase in trained),
+        "seconds": round(sum(phase.seconds for phase in trained), 3),
+        "cpu_seconds": round(sum(phase.cpu_seconds for phase in trained), 3),
+        "num_images": sum(phase.num_images for phase in trained),
+        "num_parameters": trained[-1].num_parameters,
         "device": device,
         "versions": {"torch": str(torch.__version__), "ultralytics": ultralytics.__version__},
     }
     write_json(job_dir / TRAINING, training)
 
 
-def _copy_losses(results: Path, path: Path) -> None:
-    """Keep the epoch and the losses of ultralytics' table, under plain names."""
-    with results.open(newline="") as source:
-        rows = list(csv.DictReader(source))
-    names = {key: key.removeprefix("train/").removesuffix("_loss") for key in rows[0]}
-    kept = [key for key in names if key == "epoch" or key.startswith("train/")]
+def _phase_seed(seed: int, number: int) -> int:
+    """Return a phase's seed; with one seed for all, each would draw the same augmentations."""
+    return seed if number == 1 else derive_seed(seed, "phase", number) % 2**31
+
+
+def _copy_losses(results: Sequence[Path], path: Path) -> None:
+    """Join ultralytics' tables of the phases and keep epoch, phase and losses, plainly named."""
+    rows: list[dict[str, Any]] = []
+    for phase, table in enumerate(results, start=1):
+        with table.open(newline="") as source:
+            rows += [{**row, "phase": phase} for row in csv.DictReader(source)]
+    losses = [key for key in rows[0] if key.startswith("train/")]
+    kept = ["phase", *losses] if len(results) > 1 else losses
     with replacing(path) as temporary, temporary.open("w", newline="") as target:
         writer = csv.writer(target, lineterminator="\n")
-        writer.writerow([names[key] for key in kept])
-        writer.writerows([row[key] for key in kept] for row in rows)
-
-
-def _policy(config: UltralyticsConfig) -> list[Any]:
-    """Return the albumentations transforms that the config names.
-
-    Raises:
-        UserWarning: If an argument is wrong, of which albumentations only warns.
-    """
-    import albumentations
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        return [
-            getattr(albumentations, name)(**arguments)
-            for entry in config.augmentations
-            for name, arguments in entry.items()
-        ]
-
-
-def _check_list(trainer: Trainer, listed: list[str]) -> None:
-    """Compare what ultralytics reads with the training list.
-
-    It leaves out images that it takes for damaged, so that arms would do unequal work.
-
-    Raises:
-        TrainingError: If an image of the list isn't among what is read.
-    """
-    taken = Counter(Path(file).name for file in trainer.train_loader.dataset.im_files)
-    lost = Counter(Path(line).name for line in listed) - taken
-    if lost:
-        raise TrainingError(
-            f"{lost.total()} of the {len(listed)} images of the training list can't be read, or "
-            f"their labels can't: {', '.join(sorted(lost))}; the log says why. Mend them in the "
-            "data set that the list is of, or leave them out"
+        names = [key.removeprefix("train/").removesuffix("_loss") for key in kept]
+        writer.writerow(["epoch", *names])
+        writer.writerows(
+            [epoch, *(row[key] for key in kept)] for epoch, row in enumerate(rows, start=1)
         )
-
-
-def _seed_albumentations(trainer: Trainer) -> None:
-    """Seed albumentations' own generator, which ultralytics leaves to the system's entropy.
-
-    Raises:
-        TrainingError: If ultralytics went on without the policy, as it does on any error.
-    """
-    for transform in trainer.train_loader.dataset.transforms.transforms:
-        if isinstance(transform, Albumentations):
-            taken = transform.transform.transforms if transform.transform else []
-            if len(taken) != len(trainer.args.augmentations):
-                raise TrainingError(f"ultralytics didn't take {trainer.args.augmentations}")
-            transform.transform.set_random_seed(trainer.args.seed)
-
-
-def _speed_up(trainer: Trainer) -> None:
-    """Use the memory layout and the optimizer kernel that make a small model a third faster."""
-    trainer.model.to(memory_format=torch.channels_last)
-    for group in trainer.optimizer.param_groups:
-        group["fused"] = True
 
 
 def _model(config: UltralyticsConfig, scratch: Path) -> str:
