@@ -78,7 +78,7 @@ class Sample:
         width: Pixels.
         height: Pixels.
         annotations: The objects.
-        split: `reserve` is real training data kept from the few-shot draw, for the oracle.
+        split: `reserve` is real training data kept from the few-shot draw, for a ceiling.
         origin: `composited` has real pixels, pasted together or painted over in part; `provided`
             is an extra image that the user had already.
         sha256: Of the image file; empty until it is written.

@@ -34,7 +34,7 @@ def test_names_are_fit_for_folders(name: str) -> None:
     ("values", "message"),
     [
         ({"scale": 0}, "greater than 0"),
-        ({"scale": "inf"}, "less than or equal to 8"),
+        ({"scale": "inf"}, "finite"),
         ({"max_images": 0}, "greater than 0"),
         ({"split": "train"}, "split must be val or test for digits"),
         ({"split": "reserve"}, "'train', 'val' or 'test'"),

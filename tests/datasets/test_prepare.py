@@ -44,7 +44,7 @@ def test_settings_that_can_not_be(values: dict[str, object], message: str) -> No
 
 
 def test_digits_from_nothing_to_a_manifest(tmp_path: Path) -> None:
-    config = section(DIGITS, train_images=4, oracle_images=9, val_images=3, seed=1)
+    config = section(DIGITS, train_images=4, ceiling_images=9, val_images=3, seed=1)
     out_dir = tmp_path / "out"
     metrics = prepare(config, raw_dir=tmp_path / "raw", out_dir=out_dir)
     dataset = load_dataset(out_dir)
@@ -83,7 +83,7 @@ def test_the_seed_changes_the_draw_and_nothing_else(tmp_path: Path) -> None:
 
 def test_doing_it_again_leaves_no_stale_image(tmp_path: Path) -> None:
     for number in (6, 4):
-        config = section(DIGITS, train_images=number, oracle_images=number)
+        config = section(DIGITS, train_images=number, ceiling_images=number)
         prepare(config, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out")
     assert len(list((tmp_path / "out" / "images").iterdir())) == 4 + 4 + 3
 
@@ -244,7 +244,7 @@ def test_bccd_passes_the_check_but_for_its_two_boxes(
     monkeypatch.setenv("SYNTHDATA_MIRROR", str(mirror))
     config = section(
         BccdSource(kind="bccd"), image_size=(192, 144), train_images=24, min_instances=10,
-        oracle_images=24, val_images=10, test_images=10, repair=True,
+        ceiling_images=24, val_images=10, test_images=10, repair=True,
     )  # fmt: skip
     metrics = prepare(config, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out")
     assert metrics["classes"] == ["RBC", "WBC", "Platelets"]

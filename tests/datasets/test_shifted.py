@@ -324,7 +324,7 @@ def test_red_cells_of_other_laboratories_have_the_size_of_bccds(
             "source": {"kind": "bccd"},
             "image_size": (192, 144),
             "train_images": 24,
-            "oracle_images": 24,
+            "ceiling_images": 24,
             "repair": True,
             "shifted": {name: {"source": folder(txl_pbc_mirror / name), "scale": scale}},
         }

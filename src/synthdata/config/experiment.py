@@ -239,5 +239,5 @@ class ExperimentConfig(Section):
         ]
 
     def _holds_train_images_back(self) -> bool:
-        drawn, shown = self.prepare.train_images, self.prepare.oracle_images
+        drawn, shown = self.prepare.train_images, self.prepare.ceiling_images
         return drawn is not None and (shown is None or shown > drawn)

@@ -127,7 +127,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
         path: A file, or the name of a bundled config such as `smoke.yaml`.
         overrides: Dotted keys with YAML values, applied in order; each replaces what stands
             there, a mapping as a whole. A null entry of `pools` or `arms` is taken away, as in
-            `arms.oracle=null`.
+            `arms.mix=null`.
 
     Raises:
         ConfigError: With every problem in one message.

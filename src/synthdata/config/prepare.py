@@ -19,7 +19,7 @@ class PrepareConfig(StageSection):
             None keeps the size.
         train_images: Size of the few-shot draw from the official train split; None takes all.
         min_instances: Each class has at least that many objects in the draw.
-        oracle_images: Real images of the `oracle` arm, the draw included; None takes all.
+        ceiling_images: Real train images that a ceiling may see, the draw included; None takes all.
         val_images: Cap on val; None takes all.
         test_images: Cap on test; None takes all.
         repair: Drop boxes that the check reports as errors (outside, zero or one pixel, NaN),
@@ -36,7 +36,7 @@ class PrepareConfig(StageSection):
     image_size: tuple[PositiveInt, PositiveInt] | None = None
     train_images: PositiveInt | None = None
     min_instances: NonNegativeInt = 1
-    oracle_images: PositiveInt | None = None
+    ceiling_images: PositiveInt | None = None
     val_images: PositiveInt | None = None
     test_images: PositiveInt | None = None
     repair: bool = False
@@ -44,10 +44,10 @@ class PrepareConfig(StageSection):
     shifted: dict[ShiftedName, ShiftedSetConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _oracle_includes_the_draw(self) -> Self:
-        if self.oracle_images and self.train_images and self.oracle_images < self.train_images:
+    def _ceiling_includes_the_draw(self) -> Self:
+        if self.ceiling_images and self.train_images and self.ceiling_images < self.train_images:
             raise ValueError(
-                f"oracle_images must be at least train_images ({self.train_images}), "
-                f"got {self.oracle_images}"
+                f"ceiling_images must be at least train_images ({self.train_images}), "
+                f"got {self.ceiling_images}"
             )
         return self

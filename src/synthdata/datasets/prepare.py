@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str, Any]:
     """Write the real data that a run works on, as a data set with a manifest.
 
-    Train is the few-shot draw and reserve the further train images that the oracle may see;
+    Train is the few-shot draw and reserve the further train images that a ceiling may see;
     both follow `section.seed`. Val and test are the same whatever the seed. Images are
     upright RGB, as lossless PNG; resizing doesn't keep the aspect ratio. Shifted evaluation
     sets become data sets of their own, `shifted/<name>`.
@@ -126,11 +126,11 @@ def _draw(dataset: DetectionDataset, section: PrepareConfig) -> DetectionDataset
     """Return the images that the run works on."""
     dataset = keep_first(dataset, split="val", number=section.val_images)
     dataset = keep_first(dataset, split="test", number=section.test_images)
-    drawn, oracle = section.train_images, section.oracle_images
+    drawn, ceiling = section.train_images, section.ceiling_images
     return draw_few_shot(
         dataset,
         num_images=drawn,
         min_instances=section.min_instances,
         seed=section.seed,
-        num_reserve=oracle - drawn if oracle is not None and drawn is not None else None,
+        num_reserve=ceiling - drawn if ceiling is not None and drawn is not None else None,
     )
