@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from synthdata.errors import DamagedFileError
 
 _TEMPORARY: Final = ".tmp-"
@@ -127,33 +125,19 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file of ours.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        DamagedFileError: If it isn't whole.
-    """
-    with naming_damage(path):
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError(f"it must hold a mapping, got {type(values).__name__}")  # noqa: TRY004
-        return values
-
-
 @contextmanager
 def naming_damage(path: Path) -> Iterator[None]:
     """Name the file that the block reads, where it can't be read.
 
     Raises:
-        DamagedFileError: If the block raises what a reader of JSON, YAML, tables or arrays raises
-            where a file isn't what its name says.
+        DamagedFileError: If the block raises what a reader of JSON, tables or arrays raises where
+            a file isn't what its name says.
     """
     try:
         yield
     except (FileNotFoundError, PermissionError):  # they name it themselves
         raise
-    except (ValueError, OSError, EOFError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, OSError, EOFError, RecursionError) as error:
         raise DamagedFileError(
             f"{path} can't be read ({str(error).splitlines()[0] if str(error) else error!r}); "
             "it was cut, emptied or changed after it was written. Remove it, and the config.yaml "

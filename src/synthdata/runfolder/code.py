@@ -94,8 +94,7 @@ def deciding_code(stage: StageName, root: Path) -> DecidingCode:
     """
     left_out = _LEFT_OUT if stage == "report" else (*_LEFT_OUT, _REPORT)
     modules: dict[str, _Module] = {}
-    _locate(ENTRY_MODULES[stage], root)
-    names = list(_modules_of([ENTRY_MODULES[stage]], root))
+    names = [ENTRY_MODULES[stage]]
     while names:
         name = names.pop()
         if name not in modules and not _is_within(name, left_out):
@@ -122,21 +121,15 @@ def _templates(root: Path) -> list[Path]:
 
 
 def _modules_of(imports: Iterable[str], root: Path) -> Iterator[str]:
-    """Yield the package's modules among imported names, and the packages that they lie in."""
+    """Yield the package's modules that imported names are, or are in.
+
+    A package that a module lies in isn't among them: all that it does is to export others.
+    """
     for name in imports:
         parts = name.split(".")
         if parts[0] == _NAME:
-            for end in range(1, len(parts) + 1):
-                module = ".".join(parts[:end])
-                if _path(module, root) is not None:  # else a function or class of the one before
-                    yield module
-
-
-def _locate(name: str, root: Path) -> Path:
-    path = _path(name, root)
-    if path is None:
-        raise FileNotFoundError(f"{root} holds no module {name}, which decides a stage's result")
-    return path
+            modules = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+            yield next(module for module in modules if _path(module, root) is not None)
 
 
 def _path(name: str, root: Path) -> Path | None:
@@ -146,7 +139,9 @@ def _path(name: str, root: Path) -> Path | None:
 
 
 def _read(name: str, root: Path) -> _Module:
-    path = _locate(name, root)
+    path = _path(name, root)
+    if path is None:
+        raise FileNotFoundError(f"{root} holds no module {name}, which decides a stage's result")
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     state = path.stat()
     return _parse(path, package, state.st_mtime_ns, state.st_size)

@@ -7,7 +7,9 @@ that a folder that has one is finished; it holds all that the key was made of.
 from pathlib import Path
 from typing import Any, Final
 
-from synthdata.files import read_yaml, write_text
+import yaml
+
+from synthdata.files import naming_damage, write_text
 
 CONFIG: Final = "config.yaml"
 METRICS: Final = "metrics.json"
@@ -40,7 +42,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedFileError: If the record can't be read.
     """
-    return read_yaml(folder / CONFIG)
+    path = folder / CONFIG
+    with naming_damage(path):
+        try:
+            record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(error) from error
+        if not isinstance(record, dict) or "section" not in record:
+            raise ValueError("it holds no record of a stage")
+        return record
 
 
 def read_key(folder: Path) -> str:

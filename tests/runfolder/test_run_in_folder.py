@@ -3,13 +3,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filelock import FileLock
 
 from synthdata.config.fit import FitConfig
 from synthdata.config.layout import LayoutConfig
 from synthdata.config.score import ScoreConfig
 from synthdata.errors import RunError
-from synthdata.runfolder import complete_key, remove_stage, run_in_folder
+from synthdata.runfolder import complete_key, run_in_folder
 
 SECTION = LayoutConfig(num_layouts=3)
 
@@ -70,32 +69,27 @@ def test_a_change_makes_the_folder_stale(
 
 def test_a_change_keeps_trainings_which_have_keys_of_their_own(tmp_path: Path) -> None:
     judge = {"detector": {"kind": "ultralytics", "model": "yolo11p.yaml"}}
+    out_dir = tmp_path / "score"
 
     def score(num_images: int) -> list[str]:
         section = ScoreConfig.model_validate({"judge": judge, "num_images": num_images})
 
         def work() -> dict[str, object]:
-            found = sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".")
+            found = sorted(path.name for path in out_dir.iterdir() if path.name[0] != ".")
             for name in ("judge", "alone", "images"):
-                (tmp_path / name).mkdir(exist_ok=True)
+                (out_dir / name).mkdir(exist_ok=True)
+                (out_dir / name / f"{num_images}.txt").write_text(name)
             return {"found": found}
 
-        metrics = run_in_folder("score", section, inputs={}, out_dir=tmp_path, work=work).metrics
+        metrics = run_in_folder("score", section, inputs={}, out_dir=out_dir, work=work).metrics
         return list(metrics["found"])
 
     assert score(2) == []
     assert score(3) == ["alone", "judge"]
-
-
-def test_how_often_a_checkpoint_is_written_makes_no_folder_stale(tmp_path: Path) -> None:
-    def fit(**values: object) -> bool:
-        section = FitConfig.model_validate({"model": {"kind": "embedded"}} | values)
-        out_dir = tmp_path / "fit"
-        return run_in_folder("fit", section, inputs={}, out_dir=out_dir, work=dict).reused
-
-    reused = [fit(), fit(checkpoint_every_s=600), fit(seed=1)]
-
-    assert reused == [False, True, False]
+    (kept,) = (tmp_path / ".stale").iterdir()
+    for folder in (out_dir, kept):
+        assert (folder / "judge" / "2.txt").read_text() == "judge"
+    assert not (kept / "judge" / "3.txt").exists()
 
 
 def test_what_a_killed_write_left_is_removed_before_a_stage_goes_on(tmp_path: Path) -> None:
@@ -127,27 +121,6 @@ def test_weights_that_change_in_place_make_the_folder_stale(tmp_path: Path) -> N
     assert [fit(), fit()] == [False, True]
 
 
-def test_a_folder_that_is_half_wiped_is_neither_complete_nor_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out_dir = tmp_path / "layout"
-    run(out_dir)
-    (out_dir / "images").mkdir()
-    with monkeypatch.context() as killed:
-        killed.setattr("shutil.rmtree", _killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(out_dir, LayoutConfig(num_layouts=4))
-        with pytest.raises(KeyboardInterrupt):
-            remove_stage("layout", out_dir)
-
-    assert complete_key(out_dir) is None
-    assert run(out_dir) == (False, 0), "what the wipe left of it is not gone on with"
-
-
-def _killed(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_a_changed_input_makes_what_follows_stale(tmp_path: Path) -> None:
     run(tmp_path / "first")
     inputs = {"prepare": tmp_path / "first"}
@@ -160,11 +133,3 @@ def test_a_changed_input_makes_what_follows_stale(tmp_path: Path) -> None:
 def test_an_unfinished_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="needs prepare at .*isn't finished"):
         run(tmp_path / "layout", inputs={"prepare": tmp_path / "nowhere"})
-
-
-def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
-    with (
-        FileLock(tmp_path / ".layout.lock"),
-        pytest.raises(RunError, match="another process works in"),
-    ):
-        run(tmp_path / "layout")
