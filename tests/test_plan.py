@@ -3,6 +3,13 @@ from pathlib import Path
 import pytest
 
 from synthdata.config import STAGES, load_config
+from synthdata.config.filter import FilterConfig
+from synthdata.config.generate import GenerateConfig
+from synthdata.config.layout import LayoutConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.report import ReportConfig
+from synthdata.config.score import ScoreConfig
+from synthdata.config.version import VersionConfig
 from synthdata.errors import ConfigError
 from synthdata.plan import plan, plan_filter_ablation
 
@@ -49,29 +56,94 @@ def test_a_filter_ablation_shares_the_run_and_has_arms_of_its_own(workspace: Pat
             assert step.out_dir.is_relative_to(run.with_name("quickstart-filter-ablation"))
         else:
             assert step == of_run[key]
-    assert steps["version", 3].section.arms == (
+    version = steps["version", 3].section
+    assert isinstance(version, VersionConfig)
+    assert list(version.arms) == [
         "synthetic_random_drop", "synthetic", "synthetic_manifold", "synthetic_clip",
         "synthetic_memorisation", "synthetic_detector", "synthetic_filtered",
-    )  # fmt: skip
+    ]  # fmt: skip
+    keeps = [part.keep for arm in version.arms.values() for _, part in arm.extras()]
+    assert keeps == [
+        "random_drop", None, "manifold", "clip", "memorisation", "detector", "filtered",
+    ]  # fmt: skip
     # One drop at random for all repetitions might be a lucky one.
     assert steps["score", 7].linked_from == run / "seed-3" / "score"
     assert steps["filter", 7].linked_from is None
     assert steps["filter", 7].section.seed == 7
     assert steps["version", 7].inputs["filter"] == steps["filter", 7].out_dir
     assert steps["train", 3].inputs["version"] == steps["version", 3].out_dir
-    assert steps["report", None].section.reference == "synthetic_random_drop"
+    report = steps["report", None].section
+    assert isinstance(report, ReportConfig)
+    assert report.contrasts == tuple(
+        (f"synthetic_{kept}", "synthetic_random_drop")
+        for kept in ("filtered", "manifold", "clip", "detector")
+    ), "one family of four; memorisation ranks nothing"
 
 
 def test_one_filter_alone_is_no_arm_of_its_own(workspace: Path) -> None:
-    config = load_config("quickstart.yaml")
-    section = config.filter.model_copy(update={"filters": config.filter.filters[:1]})
+    config = load_config("quickstart.yaml", ["filter.filters=[{kind: manifold}]"])
 
-    steps = plan_filter_ablation(config.model_copy(update={"filter": section}), workspace)
+    steps = plan_filter_ablation(config, workspace)
 
-    version = next(step for step in steps if step.stage == "version")
-    assert version.section.arms == ("synthetic_random_drop", "synthetic", "synthetic_filtered")
+    version = next(step.section for step in steps if step.stage == "version")
+    assert isinstance(version, VersionConfig)
+    assert list(version.arms) == ["synthetic_random_drop", "synthetic", "synthetic_filtered"]
 
 
-def test_a_filter_ablation_is_of_the_synthetic_pool(workspace: Path) -> None:
-    with pytest.raises(ConfigError, match="needs filter.pool to be 'synthetic'"):
-        plan_filter_ablation(load_config("quickstart.yaml", ["filter.pool=copy_paste"]), workspace)
+def test_a_filter_ablation_needs_an_arm_that_is_filtered(workspace: Path) -> None:
+    arms = "arms={real: {role: reference}, all: {extra: {synthetic: 0.5}}}"
+    config = load_config("quickstart.yaml", [arms, "contrasts=[]"])
+    with pytest.raises(ConfigError, match="needs an arm that takes what the filters keep"):
+        plan_filter_ablation(config, workspace)
+
+
+def test_what_no_arm_asks_for_is_not_run(workspace: Path) -> None:
+    arms = "arms={real: {role: reference}, pasted: {extra: {copy_paste: 0.5}}}"
+    config = load_config("quickstart.yaml", [arms, "contrasts=[[pasted,real]]", "seeds=[0]"])
+
+    steps = {step.stage: step for step in plan(config, workspace)}
+
+    assert list(steps) == ["prepare", "generate", "version", "train", "report"]
+    assert set(steps["generate"].inputs) == {"prepare"}
+    assert set(steps["version"].inputs) == {"prepare", "generate"}
+    real_alone = load_config(
+        "quickstart.yaml", ["arms={real: {role: reference}}", "contrasts=[]", "seeds=[0]"]
+    )
+    stages = [step.stage for step in plan(real_alone, workspace)]
+    assert stages == ["prepare", "version", "train", "report"]
+
+
+def test_layouts_are_made_for_each_balance_that_a_pool_asks_for(workspace: Path) -> None:
+    config = load_config(
+        "quickstart.yaml",
+        [
+            "layout.balance=0.25",
+            "pools.even={kind: generator, generator: {kind: controlnet}, balance: 1}",
+            "arms.even={extra: {even: 0.5}}",
+        ],
+    )
+
+    steps = {step.stage: step.section for step in plan(config, workspace)}
+
+    assert isinstance(steps["layout"], LayoutConfig)
+    assert steps["layout"].balances == (0.25, 1.0)
+    assert isinstance(steps["generate"], GenerateConfig)
+    balances = [getattr(pool, "balance", None) for pool in steps["generate"].pools.values()]
+    assert balances == [0.25, 0.5, 1.0], "copy-paste has its own"
+
+
+def test_what_the_plan_sets_follows_from_the_rest(workspace: Path) -> None:
+    shifted = "evaluation.shifted={other: {source: {kind: digits, dataset_seed: 1}}}"
+    config = load_config("quickstart.yaml", [shifted])
+
+    steps = {step.stage: step.section for step in plan(config, workspace)}
+
+    assert isinstance(steps["prepare"], PrepareConfig)
+    assert set(steps["prepare"].shifted) == {"other"}
+    assert isinstance(steps["filter"], FilterConfig)
+    assert steps["filter"].pools == ("synthetic",)
+    assert isinstance(steps["version"], VersionConfig)
+    assert steps["version"].batch_size == config.train.batch_size
+    assert steps["version"].arms["real"].title == "Real only"
+    assert isinstance(steps["score"], ScoreConfig)
+    assert steps["score"].pool == "synthetic"

@@ -14,10 +14,11 @@ def test_repro_then_nothing_to_do(clone: Path, command: Command) -> None:
     (clone / "params.yaml").write_text("config: configs/smoke.yaml\nname: smoke\nseeds: [0, 1]\n")
     # Every stage of both repetitions; two arms tell of DVC what six would.
     config = clone / "configs" / "smoke.yaml"
-    text, changed = re.subn(
-        r"(?m)^  arms: .*$", "  arms: [real, synthetic_filtered]", config.read_text()
-    )
-    assert changed == 1
+    text = config.read_text()
+    for arm in ("copy_paste", "synthetic", "synthetic_random_drop", "oracle"):
+        text, changed = re.subn(rf"(?m)^  {arm}: \{{(extra|real): .*\n", "", text)
+        assert changed == 1, arm
+    text = re.sub(r"(?m)^    twin: .*\n|^  - \[.*, (copy_paste|synthetic_random_drop)\]\n", "", text)
     config.write_text(text)
     env = {"DVC_NO_ANALYTICS": "1"}
     if not (clone / ".dvc").is_dir():

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from commands import Command
+from synthdata import compare_arms
 from synthdata.config import STAGES, load_config
-from synthdata.evaluation import compare_arms
 from synthdata.files import read_json, sha256_file
 from synthdata.manifest import load_dataset
 
@@ -22,7 +22,7 @@ def test_every_stage_leaves_what_the_design_promises(smoke_workspace: Path) -> N
         folder = smoke_workspace / RUN / "seed-0" / stage
         assert (folder / "config.yaml").is_file(), stage
         assert read_json(folder / "metrics.json")["elapsed_s"] >= 0
-    for stage in ("prepare", "generate", "score", "filter"):
+    for stage in ("prepare", "generate", "score", "filter/synthetic"):
         dataset = load_dataset(smoke_workspace / RUN / "seed-0" / stage)
         for sample in dataset:
             assert sha256_file(dataset.image_path(sample)) == sample.sha256
@@ -32,7 +32,7 @@ def test_the_verdict_follows_from_the_trainings(smoke_workspace: Path) -> None:
     import pandas as pd
 
     report = read_json(smoke_workspace / RUN / "report" / "metrics.json")
-    assert set(report["arms"]) == set(CONFIG.version.arms)
+    assert set(report["arms"]) == set(CONFIG.arms)
     rows = [
         {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
         for seed in CONFIG.seeds
@@ -40,13 +40,14 @@ def test_the_verdict_follows_from_the_trainings(smoke_workspace: Path) -> None:
             smoke_workspace / RUN / f"seed-{seed}" / "train" / "metrics.json"
         )["arms"].items()
     ]
-    expected = compare_arms(pd.DataFrame(rows)).set_index("arm")
+    expected = compare_arms(pd.DataFrame(rows), contrasts=CONFIG.contrasts)
     for arm, values in report["arms"].items():
         of_arm = [row["map50_95"] for row in rows if row["arm"] == arm]
         assert values["map50_95"] == pytest.approx(sum(of_arm) / len(of_arm))
-        if arm != "real":
-            assert values["difference"] == pytest.approx(expected.loc[arm, "difference"])
-            assert values["verdict"] in {"helps", "hurts", "no_gain", "inconclusive"}
+    for row, other in zip(report["contrasts"], expected.to_dict("records"), strict=True):
+        assert (row["arm"], row["against"]) == (other["arm"], other["against"])
+        assert row["difference"] == pytest.approx(other["difference"])
+        assert row["verdict"] in {"helps", "hurts", "no_gain", "inconclusive"}
     assert set(report["timings_s"]) >= set(STAGES[:-1])
 
 
@@ -81,7 +82,7 @@ def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:
     versions = smoke_workspace / "data" / "versions" / "smoke"
     assert [path.name for path in versions.glob("*.dvc")] == ["seed-0.dvc"], "seed 1 shares it"
     assert {path.name for path in (versions / "seed-0" / "arms").iterdir()} == set(
-        CONFIG.version.arms
+        CONFIG.arms
     )
 
 
@@ -100,15 +101,15 @@ def test_opening_test_trains_nothing_anew_and_is_logged(
     weights = {
         p: sha256_file(p) for p in (smoke_workspace / RUN).rglob("jobs/*/weights*") if p.is_file()
     }
-    assert len(weights) == len(CONFIG.version.arms) * len(CONFIG.seeds)
+    assert len(weights) == len(CONFIG.arms) * len(CONFIG.seeds)
     # One repetition is enough, and leaves the other's predictions on test unmade.
     done = command(
         "synthdata", "run", "smoke.yaml", "seeds=[0]", "--final", "--json", cwd=smoke_workspace
     )
     assert json.loads(done.stdout)["evaluation_split"] == "test"
     assert weights == {p: sha256_file(p) for p in weights}
-    looks = (smoke_workspace / RUN / "test_looks.jsonl").read_text().splitlines()
-    assert len(looks) == 1
+    looks = (smoke_workspace / "runs" / "looks.jsonl").read_text().splitlines()
+    assert [json.loads(look)["evaluation_set"] for look in looks] == ["test"]
 
 
 def test_each_filter_is_measured_against_a_random_drop(
@@ -121,7 +122,7 @@ def test_each_filter_is_measured_against_a_random_drop(
     done = command("synthdata", "ablate-filters", "smoke.yaml", "seeds=[0]", filters, cwd=workspace)
 
     assert f"report: {RUN}-filter-ablation/report/report.html" in done.stdout
-    assert "random drop here" in done.stdout
+    assert "against Random drop" in " ".join(done.stdout.split())
     ablation = workspace / f"{RUN}-filter-ablation"
     report = read_json(ablation / "report" / "metrics.json")
     assert report["reference"] == "synthetic_random_drop"

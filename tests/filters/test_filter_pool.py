@@ -49,7 +49,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> DetectionDataset:
             path = dataset.image_path(sample)
             Image.fromarray(rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)).save(path)
             sample = replace(sample, sha256=sha256_file(path))
-        samples.append(replace(sample, origin="generated", generator="synthetic"))
+        samples.append(replace(sample, origin="generated", pool="synthetic"))
     return replace(dataset, samples=tuple(samples))
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from synthdata.config.generate import GenerateConfig
 from synthdata.files import sha256_file
-from synthdata.generators.pools import generate_pools
+from synthdata.generators.pools import PoolInputs, generate_pools
 from synthdata.manifest import load_dataset, save_layouts
 from synthdata.samples import DetectionDataset, Layout
 from synthdata.seeding import derive_seed
@@ -21,30 +22,26 @@ Fitted = tuple[Path, DetectionDataset]
 
 
 def section(*, num_inference_steps: int = 2, **values: Any) -> GenerateConfig:
-    generators = {
-        "synthetic": {
-            "kind": "controlnet", "num_inference_steps": num_inference_steps, "device": "cpu",
-        },
-        "copy_paste": {"kind": "copy_paste"},
-    }  # fmt: skip
-    return GenerateConfig.model_validate({"seed": 5, "generators": generators} | values)
+    generator = {"kind": "controlnet", "num_inference_steps": num_inference_steps, "device": "cpu"}
+    pools = {
+        "synthetic": {"kind": "generator", "generator": generator},
+        "copy_paste": {"kind": "paste", "num_images": 3},
+    }
+    return GenerateConfig.model_validate({"seed": 5, "pools": pools} | values)
 
 
 def layouts_of(train: DetectionDataset, num: int) -> list[Layout]:
     return [
-        Layout(f"layout-{i}", s.width, s.height, s.annotations)
+        Layout(f"layout-{i:05d}", s.width, s.height, s.annotations)
         for i, s in enumerate((train.samples * num)[:num])
     ]
 
 
 def make(fitted: Fitted, config: GenerateConfig, num: int, out_dir: Path) -> dict[str, Any]:
-    return generate_pools(
-        config,
-        model_dir=fitted[0],
-        train=fitted[1],
-        layouts=layouts_of(fitted[1], num),
-        out_dir=out_dir,
-    )
+    model_dir, train = fitted
+    nothing = replace(train, samples=())
+    inputs = PoolInputs(train, nothing, {0.0: layouts_of(train, num)}, model_dir)
+    return generate_pools(config, inputs, out_dir=out_dir)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -58,7 +55,7 @@ def test_each_pool_has_an_image_a_layout_and_the_manifest_says_how(
 
     made = load_dataset(tmp_path)
     assert [sample.sample_id for sample in made] == [
-        f"{pool}-layout-{i}" for pool in ("synthetic", "copy_paste") for i in range(3)
+        f"{pool}-layout-{i:05d}" for pool in ("synthetic", "copy_paste") for i in range(3)
     ]
     assert made.class_names == fitted[1].class_names
     for sample in made:
@@ -68,13 +65,13 @@ def test_each_pool_has_an_image_a_layout_and_the_manifest_says_how(
         assert len(sample.config_sha256) == 64
         with Image.open(made.image_path(sample)) as image:
             assert (image.mode, image.size) == ("RGB", (sample.width, sample.height))
-    synthetic = made.where(generator="synthetic")
+    synthetic = made.where(pool="synthetic")
     assert {sample.origin for sample in synthetic} == {"generated"}
     assert synthetic.samples[0].prompt.startswith("a blood smear with ")
     assert np.allclose(
         synthetic.samples[0].annotations.xyxy, fitted[1].samples[0].annotations.xyxy, atol=1e-4
     )
-    pasted = made.where(generator="copy_paste")
+    pasted = made.where(pool="copy_paste")
     assert {(sample.origin, sample.prompt) for sample in pasted} == {("composited", "")}
     for pool in ("synthetic", "copy_paste"):
         assert metrics["pools"][pool]["images"] == 3
@@ -100,14 +97,13 @@ import sys
 from pathlib import Path
 import torch
 from synthdata.config.generate import GenerateConfig
-from synthdata.generators.pools import generate_pools
+from synthdata.generators.pools import PoolInputs, generate_pools
 from synthdata.manifest import load_dataset, load_layouts
 section, model_dir, train, layouts, out_dir, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
-generate_pools(
-    GenerateConfig.model_validate_json(section), model_dir=Path(model_dir),
-    train=load_dataset(Path(train)), layouts=load_layouts(Path(layouts)), out_dir=Path(out_dir),
-)
+train = load_dataset(Path(train))
+inputs = PoolInputs(train, train.split(), {0.0: load_layouts(Path(layouts))}, Path(model_dir))
+generate_pools(GenerateConfig.model_validate_json(section), inputs, out_dir=Path(out_dir))
 """
 
 

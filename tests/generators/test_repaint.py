@@ -17,7 +17,7 @@ from synthdata.errors import GenerationError
 from synthdata.generators import build_generator
 from synthdata.generators.model import load_model
 from synthdata.generators.opacity import background_opacity, object_opacity
-from synthdata.generators.pools import generate_pools
+from synthdata.generators.pools import PoolInputs, generate_pools
 from synthdata.generators.real_images import read_pixels
 from synthdata.generators.tasks import pipeline_for
 from synthdata.layout.geometry import overlap_matrix
@@ -314,14 +314,20 @@ def test_guidance_acts_on_the_layout(fitted: Fitted, values: dict[str, Any]) -> 
 
 
 def test_pools_of_these_kinds_say_what_was_shown(fitted: Fitted, tmp_path: Path) -> None:
-    generators = {
-        "synthetic": {"kind": "inpaint", "num_inference_steps": 2, "device": "cpu"},
-        "other": {"kind": "img2img", "num_inference_steps": 2, "device": "cpu"},
+    pools = {
+        name: {
+            "kind": "generator",
+            "generator": {"kind": kind, "num_inference_steps": 2, "device": "cpu"},
+        }
+        for name, kind in (("synthetic", "inpaint"), ("other", "img2img"))
     }
-    section = GenerateConfig.model_validate({"seed": 5, "generators": generators, "shard_size": 2})
+    section = GenerateConfig.model_validate({"seed": 5, "pools": pools, "shard_size": 2})
     layouts = [request.layout for request in requests(3)]
+    nothing = replace(fitted[1], samples=())
 
-    generate_pools(section, model_dir=fitted[0], train=fitted[1], layouts=layouts, out_dir=tmp_path)
+    generate_pools(
+        section, PoolInputs(fitted[1], nothing, {0.0: layouts}, fitted[0]), out_dir=tmp_path
+    )
 
     made = load_dataset(tmp_path)
     assert [sample.sample_id for sample in made] == [
@@ -331,7 +337,7 @@ def test_pools_of_these_kinds_say_what_was_shown(fitted: Fitted, tmp_path: Path)
     for sample in made:
         real_id, _, layout_id = sample.layout_id.partition("+")
         assert real_id in real_ids
-        inpainted = sample.generator == "synthetic"
+        inpainted = sample.pool == "synthetic"
         assert sample.origin == ("composited" if inpainted else "generated")
         assert layout_id == (sample.sample_id.removeprefix("synthetic-") if inpainted else "")
         counts = sample.annotations.counts(3)
