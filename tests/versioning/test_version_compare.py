@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,17 +39,45 @@ def test_same_folder_has_no_changes(tmp_path: Path) -> None:
     assert all(entry.added == entry.removed == entry.changed == 0 for entry in found.classes)
 
 
-def test_images_are_compared_by_id_and_by_the_bytes_on_disk(tmp_path: Path) -> None:
+def test_images_are_compared_by_id_and_by_their_bytes(tmp_path: Path) -> None:
     a, b = _dataset(tmp_path / "a"), _dataset(tmp_path / "b")
-    kept = tuple(replace(s, sample_id=f"new-{i}") if i == 3 else s for i, s in enumerate(b))
+    other = a.samples[0]
+    (b.root / b.samples[2].path).write_bytes((a.root / other.path).read_bytes())
+    changes = {2: {"sha256": other.sha256}, 3: {"sample_id": "new-3"}}
+    kept = tuple(replace(s, **changes.get(i, {})) for i, s in enumerate(b))  # type: ignore[arg-type]
     save_dataset(replace(b, samples=kept[1:]))
-    # The manifest still holds the old digest.
-    (b.root / b.samples[2].path).write_bytes((a.root / a.samples[0].path).read_bytes())
     images = compare_versions(tmp_path / "a", tmp_path / "b").images
     assert images.removed == ("image-000", "image-003")
     assert images.added == ("new-3",)
     assert images.changed == ("image-002",)
     assert images.unchanged == 1
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_a_file_that_differs_from_its_own_manifest_is_refused(tmp_path: Path, which: str) -> None:
+    _dataset(tmp_path / "a")
+    _dataset(tmp_path / "b")
+    sample = _dataset(tmp_path / which).samples[1]
+    path = tmp_path / which / sample.path
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    path.write_bytes(flipped)
+
+    with pytest.raises(VersioningError) as error:
+        compare_versions(tmp_path / "a", tmp_path / "b")
+    for part in (
+        str(path),
+        sample.sha256,
+        hashlib.sha256(flipped).hexdigest(),
+        "can't be compared",
+    ):
+        assert part in str(error.value)
+    path.unlink()
+    with pytest.raises(VersioningError, match=r"image-001.png \(sha256 .*no file is there\)"):
+        compare_versions(tmp_path / "a", tmp_path / "b")
+    path.write_bytes(flipped)
+    (tmp_path / which / "manifest.parquet").unlink()
+    assert compare_versions(tmp_path / "a", tmp_path / "b").images.changed == ("image-001",)
 
 
 def test_objects_are_matched_once_each_in_images_of_both() -> None:

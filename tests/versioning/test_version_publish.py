@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from version_pools import History
 
-from synthdata.config.version import VersionConfig
 from synthdata.errors import VersioningError
 from synthdata.files import sha256_file
-from synthdata.runfolder import run_in_folder
 from synthdata.versioning.dvc import dvc_root, find_repository, run_dvc
 from synthdata.versioning.git import run_git
 from synthdata.versioning.publish import publish_versions
@@ -51,6 +49,7 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     assert all(line.startswith("A ") for line in untouched)  # nothing is left beside the index
     assert "core" in (repository / ".dvc" / "config").read_text()
     assert str(repository) not in (repository / ".dvc" / "config").read_text()
+    assert "verify = true" in (repository / ".dvc" / "config").read_text()
     assert _tree(out_dir) == before
 
     tracked = repository / version["path"]
@@ -64,31 +63,6 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     image = next((tracked / "arms" / "real" / "images").iterdir())
     image.write_bytes(b"edited")
     assert _tree(out_dir) == before
-
-
-def test_edits_survive_until_the_stage_makes_another_version(
-    tmp_path: Path, written: Write
-) -> None:
-    def run(list_length: int) -> None:
-        run_in_folder(
-            "version",
-            VersionConfig(list_length=list_length),
-            inputs={},
-            out_dir=out_dir,
-            work=lambda: {"made": written(tmp_path, arms=("real",)).name},
-        )
-        publish_versions([out_dir], workspace=tmp_path)
-
-    out_dir = tmp_path / "runs" / "demo" / "seed-0" / "version"
-    run(16)
-    image = next((tmp_path / "data" / "versions").rglob("real/images/*"))
-    made = image.read_bytes()
-    image.write_bytes(b"edited")
-
-    run(16)
-    assert image.read_bytes() == b"edited"
-    run(32)
-    assert image.read_bytes() == made
 
 
 def test_second_run_is_a_commit_only_if_something_changed(history: History) -> None:

@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from synthdata.files import read_json, sha256_file
-from synthdata.samples import Annotations, DetectionDataset, Sample
+from synthdata.files import read_json
+from synthdata.samples import Annotations, DetectionDataset
 from synthdata.versioning.objects import ClassChanges, class_changes
-from synthdata.versioning.sources import open_version, read_version
+from synthdata.versioning.sources import open_version, read_version, verified_digests
 
 _METRIC_FILES = ("card.json", "metrics.json")
 _SHOWN_IDS = 5
@@ -59,7 +59,8 @@ def compare_versions(
 
     Images are the same if their ids are, and unchanged if their bytes are. Objects of an
     image in both versions are matched one to one by IoU, at least 0.5, so that the sum is
-    largest.
+    largest. A file that isn't what its own version says of it was damaged or edited since, which
+    is no change from A to B: such a version is refused.
 
     Args:
         version_a: The earlier one: a folder, or `REV:PATH` (see `open_version`).
@@ -67,7 +68,8 @@ def compare_versions(
         workspace: What PATH is relative to.
 
     Raises:
-        VersioningError: If a version can't be found.
+        VersioningError: If a version can't be found, or a file of it differs from its manifest,
+            or from what DVC recorded.
         DatasetError: If one isn't a data set.
     """
     with (
@@ -104,19 +106,14 @@ def _image_changes(a: DetectionDataset, b: DetectionDataset) -> ImageChanges:
     in_a = {sample.sample_id: sample for sample in a}
     in_b = {sample.sample_id: sample for sample in b}
     common = [i for i in in_a if i in in_b]
-    changed = tuple(i for i in common if _digest(a, in_a[i]) != _digest(b, in_b[i]))
+    digests_a, digests_b = verified_digests(a), verified_digests(b)
+    changed = tuple(i for i in common if digests_a[i] != digests_b[i])
     return ImageChanges(
         added=tuple(i for i in in_b if i not in in_a),
         removed=tuple(i for i in in_a if i not in in_b),
         changed=changed,
         unchanged=len(common) - len(changed),
     )
-
-
-def _digest(dataset: DetectionDataset, sample: Sample) -> str:
-    """Return the digest of the file as it is, not as the manifest remembers it."""
-    path = dataset.image_path(sample)
-    return sha256_file(path) if path.is_file() else sample.sha256
 
 
 def _numbers_in(folder: Path) -> dict[str, float]:

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from synthdata.errors import VersioningError
@@ -17,8 +18,11 @@ REMOTE = "synthdata"
 OWN = Path(".synthdata")
 _EMBEDDED_REMOTE = OWN / "dvc-remote"
 _DVCIGNORE = ("*.cache", f"{OWN}/")  # what ultralytics leaves beside labels; our remote, lock
+_SITE_CACHE = OWN / "dvc-site-cache"
 _RUN_ALL = """
 import json, sys
+from synthdata.lifeline import end_with_parent
+end_with_parent()
 from dvc.cli import main
 sys.exit(next((status for status in map(main, json.loads(sys.argv[1])) if status), 0))
 """
@@ -26,21 +30,46 @@ sys.exit(next((status for status in map(main, json.loads(sys.argv[1])) if status
 logger = logging.getLogger(__name__)
 
 
-def run_dvc(commands: Sequence[Sequence[str]], folder: Path) -> None:
+def run_dvc(commands: Sequence[Sequence[str]], folder: Path) -> str:
     """Run DVC commands in `folder`, one after the other until one fails.
 
-    They share a process, since most of the time of a command is DVC's start. None sends a
-    usage report or looks for an update, since both go through the network.
+    They share a process, since most of the time of a command is DVC's start. It ends with this
+    one, even by `kill -9`, so that none stays behind with DVC's lock. None sends a usage report
+    or looks for an update, since both go through the network.
+
+    DVC keeps pickles in its site cache, by default in `/var/tmp/dvc`, which any user of the
+    machine may write to; opening them runs what they say (CVE-2025-69872). Here the site cache
+    is a folder of `folder` that only its user may enter.
+
+    Returns:
+        What the commands print.
 
     Raises:
         VersioningError: With DVC's message, or if DVC isn't installed.
     """
     if importlib.util.find_spec("dvc") is None:
         raise VersioningError("DVC isn't installed; install synthdata[versioning]")
-    quiet = {"DVC_NO_ANALYTICS": "1", "DVC_DAEMON": "1"}
+    make_own_folder(folder)
+    site_cache = folder.resolve() / _SITE_CACHE
+    site_cache.mkdir(mode=0o700, exist_ok=True)
+    environment = {
+        "DVC_NO_ANALYTICS": "1", "DVC_DAEMON": "1", "DVC_SITE_CACHE_DIR": str(site_cache),
+    }  # fmt: skip
     shown = " && ".join(" ".join(["dvc", *command]) for command in commands)
-    program = [sys.executable, "-c", _RUN_ALL, json.dumps(commands)]
-    run_command(program, folder, environment=quiet, shown=shown)
+    program = [sys.executable, "-P", "-c", _RUN_ALL, json.dumps(commands)]
+    with _lifeline() as stdin:
+        return run_command(program, folder, environment=environment, shown=shown, stdin=stdin)
+
+
+@contextmanager
+def _lifeline() -> Iterator[int]:
+    """Yield the reading end of a pipe that closes when this process ends."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(writing)
+        os.close(reading)
 
 
 def dvc_root(workspace: Path) -> Path | None:
@@ -76,7 +105,7 @@ def find_repository(workspace: Path) -> tuple[Path, bool, list[list[str]]]:
 
 
 def make_own_folder(workspace: Path) -> None:
-    """Make the folder of the lock and the embedded remote, which Git never sees."""
+    """Make the folder of the lock, site cache and embedded remote, which Git never sees."""
     if not (workspace / OWN / ".gitignore").is_file():
         write_text(workspace / OWN / ".gitignore", "*\n")
 
@@ -92,7 +121,11 @@ def write_dvcignore(root: Path) -> None:
 
 
 def find_remote(root: Path, workspace: Path, remote: str | None) -> tuple[str, list[list[str]]]:
-    """Return the remote's name, and the commands that configure it where it isn't yet."""
+    """Return the remote's name, and the commands that configure it where it isn't yet.
+
+    The own remote verifies: DVC digests what it fetches, and doesn't check out what it can't
+    trust. A remote that the user configured stays as it is.
+    """
     config = _config(root)
     if remote is not None and config.has_section(_section(remote)):
         return remote, []
@@ -100,10 +133,12 @@ def find_remote(root: Path, workspace: Path, remote: str | None) -> tuple[str, l
     # DVC keeps a relative path relative to its config file, so that the workspace can move.
     is_relative = "://" not in url and not Path(url).is_absolute()
     stored = os.path.relpath(workspace / url, root / ".dvc") if is_relative else url
+    verify = ["remote", "modify", REMOTE, "verify", "true"]
     if config.get(_section(REMOTE), "url", fallback=None) == stored:
-        return REMOTE, []
+        verifies = config.getboolean(_section(REMOTE), "verify", fallback=False)
+        return REMOTE, [] if verifies else [verify]
     default = [] if config.has_option("core", "remote") else ["--default"]
-    return REMOTE, [["remote", "add", "--force", *default, REMOTE, url]]
+    return REMOTE, [["remote", "add", "--force", *default, REMOTE, url], verify]
 
 
 def _config(root: Path) -> configparser.ConfigParser:

@@ -10,7 +10,12 @@ from synthdata.errors import VersioningError
 
 
 def run_command(
-    command: Sequence[str], folder: Path, *, environment: Mapping[str, str], shown: str
+    command: Sequence[str],
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    shown: str,
+    stdin: int | None = None,
 ) -> str:
     """Run a command in `folder` and return what it prints.
 
@@ -19,6 +24,7 @@ def run_command(
         folder: Where.
         environment: Variables on top of the process's own.
         shown: What an error calls the command.
+        stdin: A file descriptor; None hands on this process's own.
 
     Raises:
         VersioningError: With the program's message, if it exits with another status than 0.
@@ -27,6 +33,7 @@ def run_command(
         command,
         cwd=folder,
         env=os.environ | environment,
+        stdin=stdin,
         capture_output=True,
         text=True,
         check=False,

@@ -3,13 +3,12 @@
 A stage's arms and evaluation splits are copied to `data/versions/<run>/seed-<s>` and added
 to DVC as one folder, so that a version is one small `.dvc` file, which belongs to Git. DVC
 stores an image once, however many arms and versions share it. They are copies, not links,
-because users of DVC edit and check out that folder, and a stage's folder never changes. A
-version that is there already isn't copied again, so that edits stay.
+because users of DVC edit and check out that folder, and a stage's folder never changes. What a
+user edited there is never overwritten (see `synthdata.versioning.copies`).
 """
 
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from filelock import FileLock
 
 from synthdata.armfolder import ARMS, EVAL
 from synthdata.errors import VersioningError
-from synthdata.files import replacing_dir, write_text
-from synthdata.runfolder import complete_key
+from synthdata.versioning.copies import copy_version
 from synthdata.versioning.dvc import (
     OWN,
     find_remote,
@@ -59,7 +57,8 @@ def publish_versions(
         under `dvc repro`.
 
     Raises:
-        VersioningError: If DVC or Git is missing or refuses; `out_dirs` are untouched.
+        VersioningError: If DVC or Git is missing or refuses, or a version in the workspace was
+            edited and the stage has made another one; `out_dirs` are untouched.
     """
     if "DVC_STAGE" in os.environ:  # DVC sets it for the commands of its stages
         logger.info("version: under dvc repro, which tracks the folders itself")
@@ -94,7 +93,8 @@ def _publish(
     write_dvcignore(root)
     name, configure = find_remote(root, workspace, remote)
     for path, out_dir in sources.items():
-        _copy_once(out_dir, workspace / path, marker=workspace / OWN / "copied" / path)
+        marker = workspace / OWN / "copied" / f"{path}.json"
+        copy_version(out_dir, workspace / path, parts=(ARMS, EVAL), marker=marker)
     add = ["add", *map(str, sources)]
     push = ["push", "--remote", name, *map(str, dvc_files.values())]
     run_dvc([*initialise, *configure, add, push], workspace)
@@ -125,26 +125,4 @@ def _refuse_ignored(workspace: Path, dvc_files: Iterable[Path]) -> None:
             raise VersioningError(
                 f"{path} belongs to Git, but the rule {rule} ignores it; remove that rule, since "
                 "DVC adds its own for the images"
-            )
-
-
-def _copy_once(out_dir: Path, target: Path, *, marker: Path) -> None:
-    """Copy a stage's version, unless it is what was copied last; the marker holds its key."""
-    key = complete_key(out_dir)
-    if key and target.is_dir() and marker.is_file() and marker.read_text("utf-8") == key:
-        logger.info("version: %s is left as it is", target)
-        return
-    _copy(out_dir, target)
-    write_text(marker, key or "")
-
-
-def _copy(out_dir: Path, target: Path) -> None:
-    for leftover in target.parent.glob(f".tmp-{target.name}-*"):  # of a killed run
-        shutil.rmtree(leftover)
-    with replacing_dir(target) as temporary:
-        for part in (ARMS, EVAL):
-            shutil.copytree(
-                out_dir / part,
-                temporary / part,
-                ignore=shutil.ignore_patterns(".tmp-*", "*.cache"),
             )
