@@ -174,7 +174,7 @@ def _run_to_verdict(
 
 
 def _stage_command(stage: StageName) -> Callable[..., None]:
-    def command(
+    def command(  # noqa: PLR0913  # a command's options
         config: ConfigArgument,
         overrides: Overrides = None,
         seed: Annotated[int | None, typer.Option(help="only this repetition")] = None,

@@ -81,9 +81,7 @@ def test_score_prints_each_repetition(smoke_workspace: Path, command: Command) -
 def test_the_arms_are_versioned_with_dvc(smoke_workspace: Path) -> None:
     versions = smoke_workspace / "data" / "versions" / "smoke"
     assert [path.name for path in versions.glob("*.dvc")] == ["seed-0.dvc"], "seed 1 shares it"
-    assert {path.name for path in (versions / "seed-0" / "arms").iterdir()} == set(
-        CONFIG.arms
-    )
+    assert {path.name for path in (versions / "seed-0" / "arms").iterdir()} == set(CONFIG.arms)
 
 
 def test_a_second_run_reuses_everything(smoke_workspace: Path, command: Command) -> None:

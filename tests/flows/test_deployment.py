@@ -73,6 +73,11 @@ def post(api: str, path: str, body: dict[str, object]) -> list[dict[str, object]
         return list(json.load(answer))
 
 
+def artifact(api: str, key: str) -> list[dict[str, object]]:
+    found = post(api, "/artifacts/filter", {"artifacts": {"key": {"any_": [key]}}})
+    return list(json.loads(str(found[0]["data"])))
+
+
 def test_a_deployed_run_gives_the_same_images_and_verdict(
     clone: Path, smoke_workspace: Path, tmp_path: Path, command: Command
 ) -> None:
@@ -105,10 +110,7 @@ def test_a_deployed_run_gives_the_same_images_and_verdict(
             api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
         )
         assert scheduled, "the nightly schedule has created no runs"
-        arms, verdict = (
-            json.loads(str(post(api, "/artifacts/filter", {"artifacts": {"key": {"any_": [key]}}})[0]["data"]))
-            for key in ("arms-smoke", "verdict-smoke")
-        )
+        arms, verdict = (artifact(api, key) for key in ("arms-smoke", "verdict-smoke"))
         assert {row["arm"] for row in arms} >= {"real", "synthetic"}
         assert verdict[0]["arm"] == "synthetic_filtered"
 

@@ -59,9 +59,13 @@ def test_contrasts_are_those_of_compare_arms(
         assert row["difference"] == pytest.approx(other["difference"])
         by_seed = row["difference_by_seed"].values()
         assert sum(by_seed) / len(by_seed) == pytest.approx(row["difference"])
-        # Which images were scored is a chance of its own, on top of that of the seeds.
-        assert row["high"] - row["low"] > other["high"] - other["low"]
-        assert row["p"] > other["p"]
+        assert row["high"] - row["low"] >= other["high"] - other["low"]
+        assert row["p"] >= other["p"]
+    # Which images were scored is a chance of its own, on top of that of the seeds.
+    assert any(
+        row["p"] > other["p"]
+        for row, other in zip(metrics["contrasts"], expected.to_dict("records"), strict=True)
+    )
 
 
 def test_a_ceiling_is_shown_and_changes_no_verdict(

@@ -25,8 +25,9 @@ def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any
     assert "…" not in text.split("AP ")[0]  # nothing of the verdict table is cut
     lines = text.splitlines()
     for row in metrics["contrasts"]:
-        start = f"{row['arm']} - {row['against']}"
-        assert next(line for line in lines if line.startswith(start))
+        at = next(i for i, line in enumerate(lines) if line.strip() == f"against {row['against']}")
+        assert lines[at - 1].startswith(f"{row['arm']} ")
+        assert f"{row['difference']:+.3f}".replace("-", MINUS) in lines[at - 1]
     for arm, row in metrics["arms"].items():
         line = next(line for line in lines if line.startswith(f"{arm} "))
         assert f"{row['map50_95']:.3f}" in line

@@ -147,9 +147,7 @@ def resolve_arm(name: str, arm: ArmConfig, pools: Mapping[str, PoolConfig]) -> A
             f"arm {name!r} sees reserve, real images that the others must do without: its role is "
             f"ceiling, got {arm.role!r}"
         )
-    if made and arm.role in ("free", "reference"):
-        raise ValueError(
-            f"arm {name!r} has generated images, so that its role can't be {arm.role!r}"
-        )
+    if made and arm.role == "free":
+        raise ValueError(f"arm {name!r} has generated images, so that its role can't be 'free'")
     title = arm.title or name.replace("_", " ").replace("-", " ").capitalize()
     return arm.model_copy(update={"role": arm.role or derived, "title": title})
