@@ -41,6 +41,7 @@ from synthdata.conditioning import control_map
 from synthdata.config import load_config
 from synthdata.config.experiment import ExperimentConfig
 from synthdata.config.fit import AutoencoderConfig
+from synthdata.config.pools import GeneratorPool
 from synthdata.detectors.base import JOB
 from synthdata.features.efficientnet import EfficientNetLite0
 from synthdata.files import read_json, replacing_dir, sha256_json
@@ -138,28 +139,32 @@ def measure(
     config: ExperimentConfig, *, switches: Sequence[str], work_dir: Path, scores: Path
 ) -> dict[str, Any]:
     """Fit the config's generator on its draw and return its layout score and what it took."""
-    sections = [section.model_dump(mode="json") for section in (config.prepare, config.fit)]
-    sections += switches
+    sections = [config.model_dump(mode="json", include={"prepare", "fit"}), *switches]
     config = config.model_copy(update={"name": f"fit-{sha256_json(sections)[:12]}"})
-    needed = ["prepare", "fit"] + (["layout", "generate"] if config.score.alone else [])
+    has_alone = config.score is not None and config.score.alone is not None
+    needed = ["prepare", "fit"] + (["layout", "generate"] if has_alone else [])
     folders = {}
     for step in plan(config, work_dir):
         if step.stage in needed:
             run_step(step)
             folders[step.stage] = step.out_dir
     prepared = load_dataset(folders["prepare"])
-    pool = (
-        load_dataset(folders["generate"]) if config.score.alone else replace(prepared, samples=())
-    )
+    pool = load_dataset(folders["generate"]) if has_alone else replace(prepared, samples=())
+    name = config.scored_pool
+    scored_pool = config.pools[name] if name else None
+    if config.score is None or not isinstance(scored_pool, GeneratorPool):
+        raise SystemExit(
+            "the config scores no pool; add a section score and a pool that it can score"
+        )
     draw = sha256_json([config.prepare.model_dump(mode="json"), config.seeds])[:12]
     trained = {"judge": work_dir / "judge", "alone/real": work_dir / f"alone-real-{draw}"}
     with _sharing(trained, scores):
         # Seed 0 for every draw: one judge, and the same noise for the same layout.
         scored = score_generator(
-            config.score.model_copy(update={"seed": 0}),
-            generator=config.generate.generators[config.score.pool],
+            config.score.model_copy(update={"seed": 0, "pool": name}),
+            generator=scored_pool,
             prepared=prepared,
-            pool=pool.where(generator=config.score.pool),
+            pool=pool.where(pool=name),
             model_dir=folders["fit"],
             out_dir=scores,
         )
@@ -225,9 +230,9 @@ def main() -> None:
 
 
 def _settings(config: ExperimentConfig, switches: Sequence[str]) -> str:
-    sections = (config.prepare, config.fit, config.layout, config.generate, config.score)
-    dumped = [section.model_dump(mode="json") for section in sections]
-    return sha256_json([*dumped, *config.seeds, *switches])[:12]
+    names = {"prepare", "fit", "layout", "generate", "score", "pools"}
+    dumped = config.model_dump(mode="json", include=names)
+    return sha256_json([dumped, *config.seeds, *switches])[:12]
 
 
 def _measure_once(

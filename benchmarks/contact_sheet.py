@@ -1,6 +1,6 @@
 """Real train images beside generated ones, as one picture.
 
-python benchmarks/contact_sheet.py runs/bccd-24/seed-0 docs/images/bccd-24.jpg
+python benchmarks/contact_sheet.py runs/bccd-24/seed-0 docs/images/bccd-24.jpg --pool synthetic
 """
 
 import argparse
@@ -20,11 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("repetition", type=Path, help="runs/<name>/seed-<s>, stage generate done")
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--pool", default="synthetic")
+    parser.add_argument("--pool", required=True)
     parser.add_argument("--num-images", type=int, default=24, help="of each side")
     arguments = parser.parse_args()
     real = load_dataset(arguments.repetition / "prepare").split("train")
-    generated = load_dataset(arguments.repetition / "generate").where(generator=arguments.pool)
+    generated = load_dataset(arguments.repetition / "generate").where(pool=arguments.pool)
     width, height = real.samples[0].width, real.samples[0].height
     rows = -(-arguments.num_images // _COLUMNS)
     sheet = Image.new("RGB", (2 * _COLUMNS * width + _GAP_PX, rows * height), "white")

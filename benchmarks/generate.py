@@ -28,11 +28,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from synthdata.conditioning import control_map, prompt_for
 from synthdata.config.generate import GenerateConfig
 from synthdata.config.generator import ControlNetConfig
+from synthdata.config.layout import LayoutConfig
+from synthdata.config.pools import GeneratorPool
 from synthdata.generators import build_generator
-from synthdata.generators.pools import generate_pools
-from synthdata.manifest import load_dataset, load_layouts
+from synthdata.generators.pools import PoolInputs, generate_pools
+from synthdata.layout import load_layout_sets
+from synthdata.manifest import load_dataset
 from synthdata.runfolder import read_section
-from synthdata.samples import GenerationRequest
+from synthdata.samples import GenerationRequest, Layout
 from synthdata.training.card import read_card
 
 _NUM_IMAGES = 64
@@ -56,10 +59,17 @@ class Repetition:
     @property
     def settings(self) -> ControlNetConfig:
         """Settings of the pool."""
-        settings = self.section.generators[self.pool]
-        if not isinstance(settings, ControlNetConfig):
-            raise SystemExit(f"pool {self.pool} is of kind {settings.kind}; name a controlnet's")
-        return settings
+        pool = self.section.pools[self.pool]
+        if not isinstance(pool, GeneratorPool) or not isinstance(pool.generator, ControlNetConfig):
+            raise SystemExit(f"pool {self.pool} has no generator of kind controlnet; name another")
+        return pool.generator
+
+    @property
+    def layouts(self) -> list[Layout]:
+        """What the pool's images show."""
+        section = LayoutConfig.model_validate(read_section(self.folder / "layout"))
+        balance = getattr(self.section.pools[self.pool], "balance", None)
+        return load_layout_sets(self.folder / "layout", section)[balance or 0.0]
 
     def ways(self) -> dict[str, ControlNetConfig | None]:
         """Return synthdata's settings by the name of a way; None for the plain call."""
@@ -71,12 +81,12 @@ class Repetition:
 
     def requests(self) -> list[GenerationRequest]:
         """Return what the plain call makes."""
-        card, layouts = read_card(self.folder / "fit"), load_layouts(self.folder / "layout")
+        card = read_card(self.folder / "fit")
         return [
             GenerationRequest(
                 f"image-{i}", layout, prompt_for(layout, card.class_names, card.prompt_template), i
             )
-            for i, layout in enumerate(layouts[:_NUM_PLAIN])
+            for i, layout in enumerate(self.layouts[:_NUM_PLAIN])
         ]
 
 
@@ -118,13 +128,18 @@ def measure(repetition: Repetition, way: str) -> float:
 
 def run_stage(repetition: Repetition, settings: ControlNetConfig) -> float:
     """Return the images a second of stage `generate`."""
-    folder = repetition.folder
+    pool = GeneratorPool(kind="generator", generator=settings, balance=0.0)
+    prepared = load_dataset(repetition.folder / "prepare")
+    inputs = PoolInputs(
+        train=prepared.split("train"),
+        held_out=prepared.split("val"),
+        layouts={0.0: repetition.layouts[:_NUM_IMAGES]},
+        model_dir=repetition.folder / "fit",
+    )
     with TemporaryDirectory() as scratch:
         metrics = generate_pools(
-            repetition.section.model_copy(update={"generators": {repetition.pool: settings}}),
-            model_dir=folder / "fit",
-            train=load_dataset(folder / "prepare").split("train"),
-            layouts=load_layouts(folder / "layout")[:_NUM_IMAGES],
+            repetition.section.model_copy(update={"pools": {repetition.pool: pool}}),
+            inputs,
             out_dir=Path(scratch),
         )
     return float(metrics["pools"][repetition.pool]["images_per_s"])
@@ -149,7 +164,7 @@ def main() -> None:
     """Print images a second of each way, their ratios and shares of the machine's peak."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("repetition", type=Path, help="runs/<name>/seed-<s>, stage generate done")
-    parser.add_argument("--pool", default="synthetic")
+    parser.add_argument("--pool", required=True, help="of a generator of kind controlnet")
     parser.add_argument("--processes", type=int, default=5, help="of each way")
     arguments = parser.parse_args()
     repetition = Repetition(arguments.repetition, arguments.pool)

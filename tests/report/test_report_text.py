@@ -29,7 +29,7 @@ def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any
         assert lines[at - 1].startswith(f"{row['arm']} ")
         assert f"{row['difference']:+.3f}".replace("-", MINUS) in lines[at - 1]
     for arm, row in metrics["arms"].items():
-        line = next(line for line in lines if line.startswith(f"{arm} "))
+        line = next(line for line in reversed(lines) if line.startswith(f"{arm} "))
         assert f"{row['map50_95']:.3f}" in line
     assert metrics["headline"]["claim"] in " ".join(text.split())
 

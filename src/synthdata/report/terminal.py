@@ -132,7 +132,12 @@ def _contrast_table(
     table.add_column("verdict", no_wrap=True)
     for row in contrasts:
         difference, ends, *p = wording.contrast_cells(row)
-        cells = [f"{row['arm']}\n  against {row['against']}", difference, ends.replace(" to ", " "), *p]
+        cells = [
+            f"{row['arm']}\n  against {row['against']}",
+            difference,
+            ends.replace(" to ", " "),
+            *p,
+        ]
         verdict = Text(wording.VERDICT_TITLES[row["verdict"]], style=_STYLES[row["verdict"]])
         table.add_row(*(Text(cell) for cell in cells), verdict)
     return table
