@@ -11,10 +11,12 @@ import yaml
 
 from builders import write_dataset
 from commands import ROOT, Command
+from synthdata.manifest import load_dataset
 
 COMMANDS = [
     "", "quickstart", "run", "prepare", "fit", "layout", "generate", "score", "filter",
-    "version", "train", "report", "compare", "data", "data list", "data fetch", "data check",
+    "version", "train", "report", "clean", "compare", "data", "data list", "data fetch",
+    "data check",
 ]  # fmt: skip
 
 
@@ -45,9 +47,30 @@ def test_a_bad_config_has_status_1_and_writes_nothing(tmp_path: Path, command: C
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stage_before_its_inputs_says_what_to_run(tmp_path: Path, command: Command) -> None:
-    refused = command("synthdata", "layout", "smoke.yaml", cwd=tmp_path, status=1)
+def test_a_stage_alone_before_its_inputs_says_what_to_run(tmp_path: Path, command: Command) -> None:
+    refused = command("synthdata", "layout", "smoke.yaml", "--only", cwd=tmp_path, status=1)
     assert "layout needs prepare at" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_makes_what_it_needs_as_the_config_has_it(tmp_path: Path, command: Command) -> None:
+    layout = ("synthdata", "layout", "smoke.yaml", "--seed", "0")
+    prepared = tmp_path / "runs" / "smoke" / "seed-0" / "prepare"
+
+    made = command(*layout, cwd=tmp_path)
+    assert "needed first: prepare (seed 0)" in made.stderr
+    other = command(*layout, "prepare.image_size=[80,64]", cwd=tmp_path)
+    assert "image_size: [64, 48] there, [80, 64] in the config" in other.stderr
+    assert {sample.width for sample in load_dataset(prepared)} == {80}
+
+    refused = command(*layout, "--only", cwd=tmp_path, status=1)
+    assert "prepare.image_size: [80, 64] there, [64, 48] in the config" in refused.stderr
+    assert {sample.width for sample in load_dataset(prepared)} == {80}
+
+    back = command(*layout, cwd=tmp_path)
+    assert "prepare: done already, reused" in back.stderr, "both were set aside and come back"
+    assert "layout: done already, reused" in back.stderr
+    assert {sample.width for sample in load_dataset(prepared)} == {64}
 
 
 def test_malformed_data_stops_prepare(tmp_path: Path, command: Command) -> None:
@@ -62,7 +85,8 @@ def test_malformed_data_stops_prepare(tmp_path: Path, command: Command) -> None:
     refused = command("synthdata", "run", "mine.yaml", cwd=tmp_path, status=1)
     assert "expected a box inside the image of 64x48 px" in refused.stderr
     written = {path.name for path in tmp_path.glob("runs/**/*") if path.is_file()}
-    assert written <= {".key", ".prepare.lock"}, "no image, no table, no metrics"
+    locks = {".lock", ".lock.entry", ".prepare.lock"}
+    assert written <= {".key", *locks}, "no image, no table, no metrics"
 
 
 def test_data_check_speaks_json(tmp_path: Path, command: Command) -> None:
@@ -107,8 +131,9 @@ def test_an_interrupt_has_status_130(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60)
+    said = running.communicate(timeout=60)[1]
     assert running.returncode == 130
+    assert said.endswith("interrupted; the same command goes on where it was\n")
 
 
 def test_importing_synthdata_is_light(tmp_path: Path, command: Command) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from builders import random_annotations, write_dataset
-from synthdata.errors import DatasetError
+from synthdata.errors import DamagedFileError, DatasetError
 from synthdata.manifest import (
     ANNOTATIONS,
     MANIFEST,
@@ -44,7 +44,7 @@ def test_how_an_image_was_made_is_kept(tmp_path: Path) -> None:
         config_sha256="0" * 64,
     )
     save_dataset(DetectionDataset(tmp_path, ("a",), (made,)))
-    assert load_dataset(tmp_path).samples == (made,)
+    assert load_dataset(tmp_path, images=False).samples == (made,)
 
 
 def test_groups_are_kept_and_an_older_manifest_without_them_is_read(tmp_path: Path) -> None:
@@ -83,4 +83,21 @@ def test_a_manifest_that_does_not_match_is_refused(tmp_path: Path) -> None:
     coco["images"][1]["file_name"] = "other.png"
     (tmp_path / ANNOTATIONS).write_text(json.dumps(coco))
     with pytest.raises(DatasetError, match="has no image 'image-001.png'"):
+        load_dataset(tmp_path)
+
+
+def test_a_lost_image_is_named(tmp_path: Path) -> None:
+    write_dataset(tmp_path)
+    (tmp_path / "images" / "image-002.png").unlink()
+    with pytest.raises(DatasetError, match=r"lost 1 of its 4 images, images/image-002\.png"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, ANNOTATIONS])
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, size: int) -> None:
+    write_dataset(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DamagedFileError, match=f"{name} can't be read"):
         load_dataset(tmp_path)
