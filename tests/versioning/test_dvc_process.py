@@ -30,7 +30,6 @@ class _Evil:
 def _plant(site_cache: Path, marker: Path) -> None:
     """Make every value of the site cache's tables a pickle that runs."""
     tables = list(site_cache.rglob("cache.db"))
-    assert tables
     for table in tables:
         with sqlite3.connect(table) as database:
             database.execute(
@@ -49,21 +48,25 @@ def test_pickles_in_the_shared_site_cache_never_run(
     # The default, /var/tmp/dvc, redirected, so that the machine's own isn't touched.
     environment = {"DVC_SITE_CACHE_DIR": str(shared), "DVC_NO_ANALYTICS": "1", "DVC_DAEMON": "1"}
 
-    def plain_dvc(*arguments: str) -> None:
-        command(sys.executable, "-m", "dvc", *arguments, cwd=workspace, env=environment)
+    def plain_dvc(*arguments: str, status: int = 0) -> None:
+        program = (sys.executable, "-m", "dvc", *arguments)
+        command(*program, cwd=workspace, env=environment, status=status)
 
+    publish = [["add", "data"], ["push"]]
     plain_dvc("init", "--no-scm")
-    plain_dvc("add", "data")
+    plain_dvc("remote", "add", "--default", "other", str(tmp_path / "remote"))
+    for arguments in publish:
+        plain_dvc(*arguments)
     _plant(shared, marker)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(shared))
 
-    run_dvc([["add", "data"], ["status"]], workspace)
+    run_dvc(publish, workspace)
 
     assert not marker.exists()
     own = workspace / ".synthdata" / "dvc-site-cache"
     assert list(own.rglob("cache.db"))
     assert own.stat().st_mode & 0o077 == 0
-    plain_dvc("add", "data")  # what would have happened
+    plain_dvc("push", status=255)  # what would have happened, before DVC stumbles over the value
     assert marker.exists()
 
 

@@ -65,6 +65,31 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     assert _tree(out_dir) == before
 
 
+def test_edits_are_committed_and_never_overwritten(repository: Path, written: Write) -> None:
+    out_dir = written(repository, arms=("real",))
+    publish_versions([out_dir], workspace=repository)
+    label = repository / "data/versions/demo/seed-0/arms/real/labels/train-000.txt"
+    made = label.read_text()
+    label.write_text("0 0.5 0.5 0.25 0.25\n")
+
+    (version,) = publish_versions([written(repository, arms=("real",))], workspace=repository,
+                                  commit=True)  # fmt: skip
+    assert label.read_text() == "0 0.5 0.5 0.25 0.25\n"
+    assert version["commit"] == run_git(["rev-parse", "HEAD"], repository).strip()
+    label.write_text(made)
+    run_dvc([["checkout", "--force", version["dvc_file"]]], repository)
+    assert label.read_text() == "0 0.5 0.5 0.25 0.25\n", "the commit holds the edit"
+
+    other = written(repository, arms=("real",), list_length=32)
+    message = (
+        r"was edited[\s\S]*arms/real/labels/train-000\.txt\. [\s\S]*another name \(name=\.\.\.\)"
+        r"[\s\S]*version\.dvc=false"
+    )
+    with pytest.raises(VersioningError, match=message):
+        publish_versions([other], workspace=repository)
+    assert label.read_text() == "0 0.5 0.5 0.25 0.25\n"
+
+
 def test_second_run_is_a_commit_only_if_something_changed(history: History) -> None:
     first, again, changed = history.published
     folder = history.repository
