@@ -99,7 +99,7 @@ def test_data_check_speaks_json(tmp_path: Path, command: Command) -> None:
 
 def test_data_list_names_what_fetch_knows(tmp_path: Path, command: Command) -> None:
     assert set(json.loads(command("synthdata", "data", "list", "--json", cwd=tmp_path).stdout)) == {
-        "bccd", "digits",
+        "bccd", "digits", "txl-pbc",
     }  # fmt: skip
     refused = command("synthdata", "data", "fetch", "coco", cwd=tmp_path, status=1)
     assert "bccd" in refused.stderr

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from synthdata.config.evaluation import EvaluationConfig
+from synthdata.config.prepare import PrepareConfig
 
 DIGITS = {"kind": "digits"}
 
@@ -45,3 +46,10 @@ def test_names_are_fit_for_folders(name: str) -> None:
 def test_settings_that_can_not_be(values: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         EvaluationConfig.model_validate({"shifted": {"lab": {"source": DIGITS, **values}}})
+
+
+def test_what_has_no_train_split_is_no_data_of_a_run() -> None:
+    source = {"kind": "txl-pbc", "laboratory": "pbc"}
+    assert EvaluationConfig.model_validate({"shifted": {"pbc": {"source": source}}})
+    with pytest.raises(ValidationError, match="does not match any of the expected tags"):
+        PrepareConfig.model_validate({"source": source})

@@ -8,17 +8,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from broken_folders import snapshot, write_blobs
 
 from synthdata.config.sources import DigitsSource
+from synthdata.datasets.archives import fetch_archive
+from synthdata.datasets.blood_smears import BCCD, TXL_PBC
+from synthdata.datasets.check import check_dataset
 from synthdata.datasets.download import download
-from synthdata.datasets.fetch import (
-    BCCD_TREE_SHA256,
-    DATASETS,
-    fetch,
-    fetch_bccd,
-    fetch_digits,
-    tree_sha256,
-)  # fmt: skip
+from synthdata.datasets.fetch import DATASETS, fetch, fetch_digits
 from synthdata.errors import DatasetError
 
 
@@ -140,17 +137,17 @@ def test_bccd_from_the_web(
     with tarfile.open(folder / "b.tar.gz", "w:gz") as tar:
         tar.add(mirror / "bccd" / "LICENSE", f"repository/{escape}")
     raw_dir = tmp_path / "raw"
-    with pytest.raises(DatasetError, match=f"expected BCCD .* {BCCD_TREE_SHA256}.*b.tar.gz holds"):
-        fetch_bccd(raw_dir, url=f"{url}/b.tar.gz")
+    with pytest.raises(DatasetError, match=f"expected BCCD .* {BCCD.sha256}.*b.tar.gz holds"):
+        fetch_archive(BCCD, raw_dir, url=f"{url}/b.tar.gz")
     assert not list(tmp_path.rglob("escaped.txt"))
     assert [path.name for path in raw_dir.iterdir()] == [".bccd.lock"]
-    found = fetch_bccd(raw_dir, url=f"{url}/a.tar.gz")
+    found = fetch_archive(BCCD, raw_dir, url=f"{url}/a.tar.gz")
     assert found == raw_dir / "bccd"
     assert sorted(p.name for p in found.iterdir()) == [
         "Annotations", "ImageSets", "JPEGImages", "LICENSE",
     ]  # fmt: skip
     assert sorted(path.name for path in raw_dir.iterdir()) == [".bccd.lock", "bccd"]
-    assert fetch_bccd(raw_dir, url=f"{url}/a.tar.gz") == found
+    assert fetch_archive(BCCD, raw_dir, url=f"{url}/a.tar.gz") == found
     assert len(asked) == 2
 
 
@@ -164,7 +161,7 @@ def test_what_is_no_archive(
     monkeypatch.delenv("SYNTHDATA_MIRROR", raising=False)
     (served[0] / "a.tar.gz").write_bytes(content)
     with pytest.raises(DatasetError, match=r"expected a \.tar\.gz of BCCD"):
-        fetch_bccd(tmp_path / "raw", url=f"{served[1]}/a.tar.gz")
+        fetch_archive(BCCD, tmp_path / "raw", url=f"{served[1]}/a.tar.gz")
     assert [path.name for path in (tmp_path / "raw").iterdir()] == [".bccd.lock"]
 
 
@@ -178,7 +175,7 @@ def test_the_mirror_comes_first_and_a_changed_copy_is_refused(
     with caplog.at_level(logging.INFO):
         folder = fetch("bccd", tmp_path)
     assert "copied from the mirror" in caplog.text
-    assert tree_sha256(folder) == BCCD_TREE_SHA256
+    assert BCCD.tree_sha256(folder) == BCCD.sha256
     (folder / "JPEGImages" / ".DS_Store").touch()
     assert fetch("bccd", tmp_path) == folder
     label = folder / "Annotations" / "BloodImage_00338.xml"
@@ -193,6 +190,68 @@ def test_the_mirror_comes_first_and_a_changed_copy_is_refused(
     assert not (tmp_path / "second" / "bccd").exists()
 
 
+def pack_txl_pbc(source: Path, archive: Path, *, without: str = "") -> None:
+    """Pack both laboratories' images as they lie in the repository, among others."""
+    work = archive.parent / "work"
+    for split in ("train", "val", "test"):
+        write_blobs(work / f"TXL_PBC/images/{split}/smear.jpg", seed=1, size=(640, 480))
+        (work / f"TXL_PBC/labels/{split}").mkdir(parents=True)
+        (work / f"TXL_PBC/labels/{split}/smear.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (work / "TXL_PBC/labels/classes.txt").write_text("WBC")
+    (work / "README.md").write_text("read me")
+    for laboratory in ("raabin", "pbc"):
+        for path in (source / laboratory).glob("*/*/*"):
+            if path.stem != without or path.suffix == ".jpg":
+                name = path.relative_to(source / laboratory)
+                shutil.copyfile(path, work / "TXL_PBC" / name)
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        tar.add(work, "TXL-PBC_Dataset-bcafb7a")
+
+
+def test_smears_of_other_laboratories_from_the_web(
+    served: tuple[Path, str, list[str | None]],
+    tmp_path: Path,
+    txl_pbc_mirror: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SYNTHDATA_MIRROR", raising=False)
+    folder, url, _ = served
+    pack_txl_pbc(txl_pbc_mirror, folder / "a.tar.gz")
+    found = fetch_archive(TXL_PBC, tmp_path / "raw", url=f"{url}/a.tar.gz")
+    assert sorted(path.name for path in found.iterdir()) == ["pbc", "raabin"]
+    for name in ("pbc", "raabin"):
+        assert snapshot(found / name).keys() == snapshot(txl_pbc_mirror / name).keys()
+        assert check_dataset(found / name, "yolo") == []
+
+
+def test_smears_that_lack_a_label_are_refused(
+    served: tuple[Path, str, list[str | None]],
+    tmp_path: Path,
+    txl_pbc_mirror: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SYNTHDATA_MIRROR", raising=False)
+    folder, url, _ = served
+    gone = next((txl_pbc_mirror / "pbc" / "labels" / "val").iterdir()).stem
+    pack_txl_pbc(txl_pbc_mirror, folder / "a.tar.gz", without=gone)
+    with pytest.raises(DatasetError, match=r"expected TXL-PBC at bcafb7a .*a\.tar\.gz holds other"):
+        fetch_archive(TXL_PBC, tmp_path / "raw", url=f"{url}/a.tar.gz")
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == [".txl-pbc.lock"]
+
+
+def test_smears_of_other_laboratories_from_the_mirror(
+    tmp_path: Path, txl_pbc_mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHDATA_MIRROR", str(txl_pbc_mirror.parent))
+    folder = fetch("txl-pbc", tmp_path)
+    assert TXL_PBC.tree_sha256(folder) == TXL_PBC.sha256 == TXL_PBC.fingerprint(tmp_path)
+    assert TXL_PBC.fingerprint(tmp_path / "none") == TXL_PBC.sha256
+    data = folder / "raabin" / "data.yaml"
+    data.write_text(data.read_text().replace("- WBC\n- RBC", "- RBC\n- WBC"))
+    with pytest.raises(DatasetError, match=r"remove .*txl-pbc and fetch it again"):
+        fetch("txl-pbc", tmp_path)
+
+
 def test_digits_are_made_once_and_named_by_their_settings(tmp_path: Path) -> None:
     source = DigitsSource(kind="digits", num_train=2, num_val=1, num_test=1)
     folder = fetch_digits(source, tmp_path)
@@ -203,6 +262,6 @@ def test_digits_are_made_once_and_named_by_their_settings(tmp_path: Path) -> Non
 
 
 def test_unknown_names(tmp_path: Path) -> None:
-    assert set(DATASETS) == {"digits", "bccd"}
-    with pytest.raises(DatasetError, match="expected one of digits, bccd, got 'coco'"):
+    assert set(DATASETS) == {"digits", "bccd", "txl-pbc"}
+    with pytest.raises(DatasetError, match="expected one of digits, bccd, txl-pbc, got 'coco'"):
         fetch("coco", tmp_path)

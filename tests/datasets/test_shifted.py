@@ -312,6 +312,7 @@ def test_of_digits_only_what_is_asked_for_is_drawn() -> None:
 def test_red_cells_of_other_laboratories_have_the_size_of_bccds(
     tmp_path: Path, txl_pbc_mirror: Path, bccd_mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One laboratory as a data set that is fetched, the other as a user's folder."""
     monkeypatch.setenv("SYNTHDATA_MIRROR", str(bccd_mirror))
     config = PrepareConfig.model_validate(
         {
@@ -321,8 +322,8 @@ def test_red_cells_of_other_laboratories_have_the_size_of_bccds(
             "ceiling_images": 24,
             "repair": True,
             "shifted": {
-                name: {"source": folder(txl_pbc_mirror / name), "scale": scale}
-                for name, scale in (("raabin", 0.25), ("pbc", 0.44))
+                "raabin": {"source": {"kind": "txl-pbc", "laboratory": "raabin"}, "scale": 0.25},
+                "pbc": {"source": folder(txl_pbc_mirror / "pbc"), "scale": 0.44},
             },
         }
     )

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from synthdata.config.base import PositiveInt, Section
 from synthdata.config.grouping import GroupPattern
-from synthdata.config.sources import DigitsSource, Source
+from synthdata.config.sources import DigitsSource, ShiftedSource
 
 _TAKEN = ("train", "reserve", "val", "test")
 
@@ -36,7 +36,7 @@ class ShiftedSetConfig(Section):
         group_by: As `prepare.group_by`, for this set's file names.
     """
 
-    source: Source
+    source: ShiftedSource
     split: Literal["train", "val", "test"] | None = None
     scale: Annotated[float, Field(gt=0, le=8)] = 1.0
     max_images: PositiveInt | None = None

@@ -9,6 +9,7 @@ from synthdata.config.base import NonNegativeInt, PositiveInt, Section
 
 PaperName = Literal["office", "kraft"]
 InkName = Literal["pen", "pencil"]
+Laboratory = Literal["raabin", "pbc"]
 
 
 class DigitsSource(Section):
@@ -51,6 +52,20 @@ class BccdSource(Section):
     kind: Literal["bccd"]
 
 
+class TxlPbcSource(Section):
+    """Blood smears of another laboratory than BCCD's, from TXL-PBC (MIT licence).
+
+    They have val and test only, 100 and 50 photographs, so that they can be a shifted set and no
+    run's own data.
+
+    Attributes:
+        laboratory: `raabin` (575x575 pixels) or `pbc` (about 360x363).
+    """
+
+    kind: Literal["txl-pbc"]
+    laboratory: Laboratory
+
+
 class FolderSource(Section):
     """A data set of the user's own.
 
@@ -80,3 +95,6 @@ class FolderSource(Section):
 
 
 Source = Annotated[DigitsSource | BccdSource | FolderSource, Field(discriminator="kind")]
+ShiftedSource = Annotated[
+    DigitsSource | BccdSource | TxlPbcSource | FolderSource, Field(discriminator="kind")
+]

@@ -5,15 +5,11 @@ from pathlib import Path
 
 from synthdata.config.evaluation import ShiftedSetConfig
 from synthdata.config.prepare import PrepareConfig
-from synthdata.config.sources import BccdSource, DigitsSource, Source
+from synthdata.config.sources import BccdSource, DigitsSource, ShiftedSource, TxlPbcSource
+from synthdata.datasets.archives import fetch_archive
+from synthdata.datasets.blood_smears import BCCD, BCCD_CLASSES, TXL_PBC
 from synthdata.datasets.digits import digits_key
-from synthdata.datasets.fetch import (
-    BCCD_CLASSES,
-    BCCD_TREE_SHA256,
-    fetch_bccd,
-    fetch_digits,
-    tree_sha256,
-)
+from synthdata.datasets.fetch import fetch_digits
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_file, sha256_json
 from synthdata.formats.coco_reader import parse_coco
@@ -21,10 +17,11 @@ from synthdata.formats.paths import is_file
 from synthdata.formats.records import RawDataset
 from synthdata.formats.registry import parse_dataset
 from synthdata.formats.voc_reader import parse_voc
+from synthdata.formats.yolo_reader import parse_yolo
 from synthdata.samples import Split
 
 
-def read_source(source: Source, raw_dir: Path) -> RawDataset:
+def read_source(source: ShiftedSource, raw_dir: Path) -> RawDataset:
     """Return the records of a source, fetched first where that is needed.
 
     Args:
@@ -37,11 +34,13 @@ def read_source(source: Source, raw_dir: Path) -> RawDataset:
     if isinstance(source, DigitsSource):
         return parse_coco(fetch_digits(source, raw_dir))
     if isinstance(source, BccdSource):
-        return parse_voc(fetch_bccd(raw_dir), class_names=BCCD_CLASSES)
+        return parse_voc(fetch_archive(BCCD, raw_dir), class_names=BCCD_CLASSES)
+    if isinstance(source, TxlPbcSource):
+        return parse_yolo(fetch_archive(TXL_PBC, raw_dir) / source.laboratory)
     return parse_dataset(source.path, source.format)
 
 
-def shifted_source(config: ShiftedSetConfig) -> tuple[Source, Split | None]:
+def shifted_source(config: ShiftedSetConfig) -> tuple[ShiftedSource, Split | None]:
     """Return the data set that a shifted set is read from, and which of its splits.
 
     Of digits nothing is drawn but the split that is asked for, test if none is, and one scene
@@ -76,12 +75,13 @@ def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
     return sha256_json([own, shifted])
 
 
-def _fingerprint(source: Source, raw_dir: Path, *, setting: str) -> str:
+def _fingerprint(source: ShiftedSource, raw_dir: Path, *, setting: str) -> str:
     if isinstance(source, DigitsSource):
         return digits_key(source)
     if isinstance(source, BccdSource):
-        folder = raw_dir / "bccd"
-        return tree_sha256(folder) if folder.is_dir() else BCCD_TREE_SHA256
+        return BCCD.fingerprint(raw_dir)
+    if isinstance(source, TxlPbcSource):
+        return TXL_PBC.fingerprint(raw_dir)
     return folder_fingerprint(source.path, source.format, setting=setting)
 
 
