@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from synthdata.config.base import (
     Device,
@@ -13,15 +13,7 @@ from synthdata.config.base import (
     Section,
     StageSection,
 )
-
-
-def _smallest_first(value: tuple[int, int]) -> tuple[int, int]:
-    if value[0] > value[1]:
-        raise ValueError(f"num_objects is (smallest, largest), got {list(value)}")
-    return value
-
-
-ObjectRange = Annotated[tuple[PositiveInt, PositiveInt], AfterValidator(_smallest_first)]
+from synthdata.config.paste import ObjectRange
 
 
 class PipelineConfig(Section):

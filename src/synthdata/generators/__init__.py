@@ -10,6 +10,7 @@ from synthdata.config.generate import (
     ImageToImageConfig,
     InpaintConfig,
 )
+from synthdata.config.paste import PasteConfig
 from synthdata.generators.base import ImageGenerator
 from synthdata.samples import DetectionDataset
 
@@ -43,8 +44,9 @@ def build_generator(
 
             return InpaintGenerator(config, model_dir, dataset)
         case CopyPasteConfig():
-            from synthdata.generators.copy_paste import CopyPasteGenerator
+            from synthdata.generators.paste import PasteGenerator
 
-            return CopyPasteGenerator(config, dataset)
+            paste = PasteConfig(kind="paste", **config.model_dump(exclude={"kind"}))
+            return PasteGenerator(paste, donors=dataset, canvases=dataset)
         case _:
             assert_never(config)
