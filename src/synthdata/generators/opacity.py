@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from synthdata.boxes import FloatArray
-from synthdata.generators.pasting import soft_mask
+from synthdata.generators.masks import soft_mask
 from synthdata.samples import UInt8Array
 
 # Boxes without an area would have no border to measure a softness by.

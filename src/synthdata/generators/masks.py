@@ -1,12 +1,12 @@
-"""Blends a crop into an image through a soft mask."""
+"""Which pixels of a crop belong to its object, and how softly that ends."""
 
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
+from scipy import ndimage
 
 from synthdata.boxes import FloatArray
-from synthdata.samples import UInt8Array
+from synthdata.layout.geometry import BoolArray
 
 
 def soft_mask(
@@ -34,22 +34,21 @@ def soft_mask(
     return alpha
 
 
-def paste(
-    canvas: UInt8Array, crop: UInt8Array, corner: npt.NDArray[np.int64], alpha: FloatArray
-) -> None:
-    """Paste a crop onto the canvas, in place; what lies outside of it is cut.
+def soften(mask: BoolArray, inner: FloatArray, *, feather: float) -> FloatArray:
+    """Return the opacity of a mask of any shape: 1 on it, falling to 0 over a border around it.
 
     Args:
-        canvas: `(H, W, 3)`, changed.
-        crop: `(h, w, 3)`.
-        corner: Where the crop's top left pixel goes, (x, y); may be negative.
-        alpha: `(h, w)` the crop's opacity.
+        mask: `(h, w)` of the crop.
+        inner: `(4,)` xyxy, the object's box within the crop.
+        feather: Width of the border, as a fraction of half the box's smaller side.
+
+    Returns:
+        `(h, w)` values in [0, 1]; 0 everywhere for an empty mask.
     """
-    left, top = (int(value) for value in corner)
-    x1, y1 = max(left, 0), max(top, 0)
-    x2 = min(left + crop.shape[1], canvas.shape[1])
-    y2 = min(top + crop.shape[0], canvas.shape[0])
-    inside = (slice(y1 - top, y2 - top), slice(x1 - left, x2 - left))
-    weight = alpha[inside][..., None]
-    mixed = weight * crop[inside] + (1 - weight) * canvas[y1:y2, x1:x2].astype(np.float32)
-    canvas[y1:y2, x1:x2] = np.rint(mixed).astype(np.uint8)
+    if not mask.any():
+        return np.zeros(mask.shape, np.float32)
+    width = feather * float((inner[2:] - inner[:2]).min()) / 2
+    # From pixel centre to pixel centre: the border's first pixel lies half a pixel away.
+    distance = np.maximum(ndimage.distance_transform_edt(~mask) - 0.5, 0)
+    alpha: FloatArray = np.clip(1 - distance / max(width, 1e-6), 0, 1).astype(np.float32)
+    return alpha
