@@ -1,4 +1,4 @@
-"""Where is room above the free arms? Each arm's scores on val and under shift, by budget and policy.
+"""Where is room above the free arms? Scores on val and under shift, by budget and policy.
 
     python benchmarks/headroom.py --draws 100 101 102 --steps 3200 --policy default \
         --csv docs/benchmarks/headroom.csv

@@ -2,8 +2,8 @@
 
     python benchmarks/same_smoke.py main~1 main
 
-Each revision runs a config in a folder of its own, with this interpreter's libraries. What differs is
-printed by kind; the exit status is 1 then.
+Each revision runs a config in a folder of its own, with this interpreter's libraries. What differs
+is printed by kind; the exit status is 1 then.
 """
 
 import argparse
