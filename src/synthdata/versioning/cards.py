@@ -14,6 +14,7 @@ from synthdata.config.version import VersionConfig
 from synthdata.files import read_json, sha256_json
 from synthdata.formats.markdown import escape
 from synthdata.runfolder import METRICS, read_section
+from synthdata.runfolder.key import effective_settings
 from synthdata.versioning.arms import Arm, TrainingList
 
 _LICENCES = {
@@ -74,7 +75,8 @@ def arm_card(
         (sample.annotations.counts(len(class_names)) for sample in samples),
         np.zeros(len(class_names), np.int64),
     )
-    sections = {**provenance.sections, "version": section.model_dump(mode="json")}
+    # What has no effect on the data, such as the remote, must not change its card either.
+    sections = {**provenance.sections, "version": effective_settings(section)}
     return {
         "arm": arm.name,
         "recipe": arm.recipe.model_dump(mode="json"),
