@@ -228,8 +228,10 @@ def test_the_note_on_a_ceiling(share: float | None, text: str) -> None:
     metrics = _metrics()
     metrics["arms"]["all"] = _arm("All photographs", "ceiling", 0.43, difference=0.07)
     metrics["recovery"] = {} if share is None else {"all": {"mix": share}}
-    told = next(note["text"] for note in notes(metrics) if note["topic"] == "All photographs")
-    assert told.startswith("Real images that the other arms must do without made +0.070")
+    told = next(note["text"] for note in notes(metrics) if note["topic"] == "Ceiling")
+    assert told.startswith(
+        "All photographs: images that the other arms must do without made +0.070"
+    )
     assert told.replace(NBSP, " ").endswith(text)
 
 
@@ -245,7 +247,7 @@ def test_the_note_on_a_ceiling(share: float | None, text: str) -> None:
 def test_the_note_on_a_further_contrast(verdict: str, text: str) -> None:
     row = ROW | {"against": "pasted", "difference": 0.03, "verdict": verdict}
     metrics = _metrics() | {"contrasts": [ROW, row]}
-    assert text in next(n["text"] for n in notes(metrics) if n["topic"] == "Against Pasted")
+    assert text in next(n["text"] for n in notes(metrics) if n["topic"] == "Contrast")
     metrics["arms"]["mix"]["twin"] = "pasted"
     assert text in next(n["text"] for n in notes(metrics) if n["topic"] == "Twin")
 

@@ -141,8 +141,7 @@ def notes(metrics: Metrics) -> list[dict[str, str]]:
 
 def _contrast_note(metrics: Metrics, row: Metrics) -> tuple[str, str]:
     is_twin = metrics["arms"][row["arm"]]["twin"] == row["against"]
-    topic = "Twin" if is_twin else f"Against {_title(metrics, row['against'])}"
-    return topic, f"{claim(metrics, row)}: {_numbers(row)}."
+    return "Twin" if is_twin else "Contrast", f"{claim(metrics, row)}: {_numbers(row)}."
 
 
 def _numbers(row: Metrics) -> str:
@@ -160,8 +159,8 @@ def _ceiling_notes(metrics: Metrics) -> list[tuple[str, str]]:
         if row["role"] != "ceiling":
             continue
         text = (
-            f"Real images that the other arms must do without made {signed(row['difference'])} "
-            "mAP50-95. This is shown for scale and not tested"
+            f"{row['title']}: images that the other arms must do without made "
+            f"{signed(row['difference'])} mAP50-95. This is shown for scale and not tested"
         )
         shares = metrics["recovery"].get(name)
         told = metrics["contrasts"][0]["arm"] if metrics["contrasts"] else ""
@@ -169,7 +168,7 @@ def _ceiling_notes(metrics: Metrics) -> list[tuple[str, str]]:
             share = shares[told]
             recovered = f"{percent(share)} of it" if share > 0 else "none of it"
             text += f"; {_title(metrics, told)} has {recovered}"
-        found.append((row["title"], f"{text}."))
+        found.append(("Ceiling", f"{text}."))
     return found
 
 
