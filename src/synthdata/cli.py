@@ -16,8 +16,8 @@ from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
 from synthdata.errors import SynthdataError
 from synthdata.looks import open_held_out
 from synthdata.plan import Step, plan, plan_filter_ablation
-from synthdata.runfolder import find_runs, hold_runs, list_stale, remove_stale
-from synthdata.upstream import is_fresh, refuse_differences, upstream_of
+from synthdata.runfolder import find_runs, list_stale, remove_stale
+from synthdata.upstream import refuse_differences, upstream_of
 
 
 class _Commands(TyperGroup):
@@ -131,29 +131,6 @@ def _load(
     return open_held_out(experiment, test=final) if final or shifted else experiment
 
 
-def _run_steps(
-    experiment: ExperimentConfig, steps: Sequence[Step], upstream: Sequence[Step] = ()
-) -> list[Mapping[str, Any]]:
-    """Run steps, before them those of `upstream` that aren't fresh, and return their metrics."""
-    from synthdata.stages import run_step
-
-    metrics = []
-    logger = logging.getLogger("synthdata.run")
-    with hold_runs([step.out_dir for step in (*upstream, *steps)], experiment):
-        for step in upstream:
-            if not is_fresh(step):
-                logger.info("needed first: %s%s", step.stage, _of_seed(step))
-                run_step(step)
-        for number, step in enumerate(steps, start=1):
-            logger.info("[%d/%d] %s%s", number, len(steps), step.stage, _of_seed(step))
-            metrics.append(run_step(step).metrics)
-    return metrics
-
-
-def _of_seed(step: Step) -> str:
-    return "" if step.seed is None else f" (seed {step.seed})"
-
-
 def _run_to_verdict(
     experiment: ExperimentConfig,
     steps: Sequence[Step],
@@ -162,7 +139,9 @@ def _run_to_verdict(
     as_json: bool,
 ) -> None:
     """Run steps that end with the report, and print its verdict."""
-    metrics = _run_steps(experiment, steps, upstream)[-1]
+    from synthdata.loop import run_steps
+
+    metrics = run_steps(experiment, steps, upstream=upstream)[-1]
     if as_json:
         typer.echo(json.dumps(metrics, indent=2))
         return
@@ -215,7 +194,9 @@ def _run_stage(
     as_json: bool,
 ) -> None:
     """Run one stage for each repetition, and print what it measured."""
-    done = _run_steps(experiment, steps, upstream)
+    from synthdata.loop import run_steps
+
+    done = run_steps(experiment, steps, upstream=upstream)
     repetitions = {f"seed-{step.seed}": of for step, of in zip(steps, done, strict=True)}
     if as_json:
         typer.echo(json.dumps(repetitions, indent=2))

@@ -36,7 +36,17 @@ ENTRY_MODULES: Final[Mapping[StageName, str]] = {
 # section. The report's own code is left out of every key but the report's.
 _LEFT_OUT: Final = tuple(
     f"{_NAME}.{name}"
-    for name in ("cli", "config", "errors", "looks", "plan", "runfolder", "stages", "upstream")
+    for name in (
+        "cli",
+        "config",
+        "errors",
+        "looks",
+        "loop",
+        "plan",
+        "runfolder",
+        "stages",
+        "upstream",
+    )
 )
 _REPORT: Final = f"{_NAME}.report"
 # They show, fetch, lock or check, and change no value.
