@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TypeVar
 
-from synthdata.errors import RunError
+from synthdata.errors import DamagedFileError, RunError
 from synthdata.files import read_json
 
 T = TypeVar("T", dict, list)  # type: ignore[type-arg]  # JSON's two trees
@@ -13,7 +13,7 @@ def read_record(path: Path, kind: type[T]) -> T | None:
     """Return the value in a JSON file, or None where there is none of that kind to be read."""
     try:
         value = read_json(path)
-    except (FileNotFoundError, ValueError):  # not JSON, or not UTF-8
+    except (FileNotFoundError, DamagedFileError):
         return None
     return value if isinstance(value, kind) else None
 
