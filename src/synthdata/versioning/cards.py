@@ -74,7 +74,9 @@ def arm_card(
         (sample.annotations.counts(len(class_names)) for sample in samples),
         np.zeros(len(class_names), np.int64),
     )
-    sections = {**provenance.sections, "version": section.model_dump(mode="json")}
+    # What detectors are scored on is no part of an arm.
+    own = section.model_dump(mode="json", exclude={"shifted"})
+    sections = {**provenance.sections, "version": own}
     return {
         "arm": arm.name,
         "recipe": arm.recipe.model_dump(mode="json"),
