@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from synthdata.config import STAGES, load_config
+from synthdata.config import STAGES, ExperimentConfig, StageName, load_config
 from synthdata.config.filter import FilterConfig
 from synthdata.config.generate import GenerateConfig
 from synthdata.config.layout import LayoutConfig
@@ -10,8 +10,10 @@ from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
 from synthdata.config.score import ScoreConfig
 from synthdata.config.version import VersionConfig
+from synthdata.datasets.sources import shifted_fingerprint, source_fingerprint
 from synthdata.errors import ConfigError
 from synthdata.plan import plan, plan_filter_ablation
+from synthdata.runfolder.key import key_parts
 
 
 @pytest.fixture
@@ -138,12 +140,41 @@ def test_what_the_plan_sets_follows_from_the_rest(workspace: Path) -> None:
 
     steps = {step.stage: step.section for step in plan(config, workspace)}
 
-    assert isinstance(steps["prepare"], PrepareConfig)
-    assert set(steps["prepare"].shifted) == {"other"}
     assert isinstance(steps["filter"], FilterConfig)
     assert steps["filter"].pools == ("synthetic",)
     assert isinstance(steps["version"], VersionConfig)
+    assert set(steps["version"].shifted) == {"other"}
     assert steps["version"].batch_size == config.train.batch_size
     assert steps["version"].arms["real"].title == "Real only"
     assert isinstance(steps["score"], ScoreConfig)
     assert steps["score"].pool == "synthetic"
+
+
+def test_a_further_shifted_set_leaves_what_was_made_before_version(workspace: Path) -> None:
+    """Fit and generate take hours; an evaluation set is no reason to repeat them."""
+    further = "evaluation.shifted.pencil={source: {kind: digits, ink: pencil}}"
+    keys = [
+        planned_keys(load_config("quickstart.yaml", overrides), workspace)
+        for overrides in ([], [further])
+    ]
+
+    assert keys[0].keys() == keys[1].keys()
+    changed = {stage for stage, seed in keys[0] if keys[0][stage, seed] != keys[1][stage, seed]}
+    assert changed == {"version", "train", "report"}
+
+
+def planned_keys(
+    config: ExperimentConfig, workspace: Path
+) -> dict[tuple[StageName, int | None], str]:
+    """Return the keys that the stages of a run have."""
+    keys: dict[Path, str] = {}
+    steps = plan(config, workspace)
+    for step in steps:
+        fingerprint = ""
+        if isinstance(step.section, PrepareConfig):
+            fingerprint = source_fingerprint(step.section, workspace)
+        if isinstance(step.section, VersionConfig):
+            fingerprint = shifted_fingerprint(step.section.shifted, workspace)
+        inputs = {name: keys[folder] for name, folder in step.inputs.items()}
+        keys[step.out_dir] = key_parts(step.stage, step.section, inputs, fingerprint).digest
+    return {(step.stage, step.seed): keys[step.out_dir] for step in steps}

@@ -143,7 +143,7 @@ def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageNam
     pools = {name: _resolved_pool(made.pools[name], made) for name in made.used_pools}
     balances = {p.balance or 0.0 for p in pools.values() if isinstance(p, GeneratorPool)}
     found: dict[StageName, StageSection | None] = {
-        "prepare": _with(config.prepare, shifted=config.evaluation.shifted),
+        "prepare": config.prepare,
         "fit": config.fit if made.needs_fit else None,
         "layout": _with(config.layout, balances=tuple(sorted(balances))) if balances else None,
         "generate": _with(config.generate, pools=pools) if pools else None,
@@ -153,7 +153,12 @@ def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageNam
         "filter": _with(config.filter, pools=tuple(config.filtered_pools))
         if config.filter and config.filtered_pools
         else None,
-        "version": _with(config.version, arms=arms, batch_size=config.train.batch_size),
+        "version": _with(
+            config.version,
+            arms=arms,
+            batch_size=config.train.batch_size,
+            shifted=config.evaluation.shifted,
+        ),
         "train": config.train,
         "report": _with(config.report, arms=arms, contrasts=config.contrasts),
     }

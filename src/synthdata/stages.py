@@ -156,7 +156,8 @@ def run_filter(section: FilterConfig, *, inputs: Mapping[str, Path], out_dir: Pa
 def run_version(
     section: VersionConfig, *, inputs: Mapping[str, Path], out_dir: Path
 ) -> StageResult:
-    """Write each arm as a data set with its card, and give them to DVC."""
+    """Write each arm as a data set with its card, and what is scored on; give them to DVC."""
+    from synthdata.datasets.sources import shifted_fingerprint
     from synthdata.versioning.cards import read_provenance
     from synthdata.versioning.ingredients import read_ingredients
     from synthdata.versioning.publish import publish_versions
@@ -167,9 +168,10 @@ def run_version(
         section,
         inputs=inputs,
         out_dir=out_dir,
+        fingerprint=shifted_fingerprint(section.shifted, RAW_DIR),
         work=lambda: write_versions(
             section,
-            ingredients=read_ingredients(section.arms, inputs),
+            ingredients=read_ingredients(section, inputs, raw_dir=RAW_DIR),
             out_dir=out_dir,
             provenance=read_provenance(inputs),
         ),

@@ -25,6 +25,16 @@ def test_params_yaml_names_the_config_that_it_repeats() -> None:
     assert (params["name"], params["seeds"]) == (config.name, list(config.seeds))
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in CONFIGS if "extends:" not in path.read_text()], ids=lambda p: p.name
+)
+def test_configs_state_what_dvc_looks_for(path: Path) -> None:
+    """DVC refuses a config without a section that one of its stages depends on."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    wanted = {name for stage in stages for name in stage["params"][0]["${config}"]}
+    assert {"version", "evaluation"} <= wanted <= yaml.safe_load(path.read_text()).keys()
+
+
 def test_overrides_are_applied_in_order() -> None:
     config = load_config("quickstart.yaml", ["train.epochs=3", "train.epochs=4", "seeds=[5]"])
     assert (config.train.epochs, config.seeds) == (4, (5,))
@@ -63,6 +73,7 @@ def test_all_problems_are_reported_at_once() -> None:
         ("contrasts=[[real,real]]", "compare arm 'real' with itself"),
         ("contrasts=[[synthetic,real],[real,synthetic]]", "contrasts must differ"),
         ("version.arms={}", "version.arms follows from the rest"),
+        ("version.shifted={}", "version.shifted follows from the rest.*evaluation.shifted"),
         ("filter=null", "takes what 'filtered' keeps of pool 'synthetic', there is no section"),
         ("fit=null", "add a section fit"),
         ("score.pool=copy_paste", "score.pool is 'copy_paste', it must be a pool whose generator"),

@@ -8,8 +8,10 @@ from broken_folders import write_blobs
 from PIL import Image
 from pydantic import ValidationError
 
+from synthdata.config.evaluation import ShiftedSetConfig
 from synthdata.config.prepare import PrepareConfig
-from synthdata.datasets.prepare import load_shifted, prepare
+from synthdata.datasets.prepare import prepare
+from synthdata.datasets.shifted import read_shifted
 from synthdata.manifest import load_dataset
 from synthdata.samples import DetectionDataset
 
@@ -111,11 +113,11 @@ def test_shifted_sets_have_groups_of_their_own(tmp_path: Path) -> None:
         tmp_path / "other", val={"cam1-1": 11, "cam1-2": 12, "x": 13}, test={"y": 13}
     )
     source = {"kind": "folder", "path": str(other), "format": "yolo"}
-    shifted = {"cameras": {"source": source, "group_by": "(cam.)-"}}
-    metrics, _ = run(root, tmp_path / "out", shifted=shifted)
-    assert metrics["shifted"]["cameras"]["groups"] == 2
-    assert metrics["shifted"]["cameras"]["warnings"] == {}
-    assert groups(load_shifted(tmp_path / "out")["cameras"]) == {
+    config = ShiftedSetConfig.model_validate({"source": source, "group_by": "(cam.)-"})
+    _, own = run(root, tmp_path / "out")
+    cameras = read_shifted({"cameras": config}, run=own, raw_dir=tmp_path)["cameras"]
+    assert cameras.metrics["warnings"] == {}
+    assert groups(cameras.dataset) == {
         "cameras-cam1-1": "name:cam1", "cameras-cam1-2": "name:cam1",
         "cameras-x": "alike:x", "cameras-y": "alike:x",
     }  # fmt: skip

@@ -9,11 +9,13 @@ import pytest
 from broken_folders import MakeFolder, snapshot, write_blobs
 from PIL import Image, ImageEnhance
 
+from synthdata.config.evaluation import EvaluationConfig, ShiftedSetConfig
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.sources import DigitsSource
 from synthdata.datasets.digits import make_scene
-from synthdata.datasets.prepare import load_shifted, prepare, source_fingerprint
-from synthdata.datasets.sources import shifted_source
+from synthdata.datasets.prepare import prepare
+from synthdata.datasets.shifted import read_shifted, write_shifted
+from synthdata.datasets.sources import shifted_fingerprint, shifted_source
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_file
 from synthdata.manifest import load_dataset
@@ -58,17 +60,36 @@ def folder(path: Path) -> dict[str, Any]:
     return {"kind": "folder", "path": str(path), "format": "yolo"}
 
 
-def run_config(own: Path, **shifted: dict[str, Any]) -> PrepareConfig:
-    return PrepareConfig.model_validate(
-        {"source": folder(own), "min_instances": 0, "shifted": shifted}
-    )
+def run_config(own: Path, **values: Any) -> PrepareConfig:
+    return PrepareConfig.model_validate({"source": folder(own), "min_instances": 0, **values})
 
 
-def prepared(own: Path, tmp_path: Path, **settings: Any) -> tuple[dict[str, Any], DetectionDataset]:
-    """Prepare with one shifted set, `other`; return its metrics and itself."""
-    config = run_config(own, other={"source": folder(tmp_path / "elsewhere"), **settings})
-    metrics = prepare(config, raw_dir=tmp_path, out_dir=tmp_path / "out")
-    return metrics["shifted"]["other"], load_shifted(tmp_path / "out")["other"]
+def sets(**shifted: Any) -> dict[str, ShiftedSetConfig]:
+    return EvaluationConfig.model_validate({"shifted": shifted}).shifted
+
+
+def read_and_write(
+    config: PrepareConfig, shifted: dict[str, ShiftedSetConfig], tmp_path: Path
+) -> dict[str, tuple[dict[str, Any], DetectionDataset]]:
+    """Prepare the run's own data in `run`; return each set's metrics, and itself from `out`."""
+    prepare(config, raw_dir=tmp_path / "raw", out_dir=tmp_path / "run")
+    run = load_dataset(tmp_path / "run")
+    found = {}
+    for name, one in read_shifted(shifted, run=run, raw_dir=tmp_path / "raw").items():
+        target = tmp_path / "out" / name
+        target.mkdir(parents=True)
+        _, metrics = write_shifted(one, target)
+        found[name] = (metrics, load_dataset(target))
+    return found
+
+
+def prepared(
+    own: Path, tmp_path: Path, *, config: PrepareConfig | None = None, **settings: Any
+) -> tuple[dict[str, Any], DetectionDataset]:
+    """Return the metrics of one shifted set, `other`, and itself."""
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    shifted = sets(other={"source": folder(tmp_path / "elsewhere"), **settings})
+    return read_and_write(config or run_config(own), shifted, tmp_path)["other"]
 
 
 @pytest.mark.usefixtures("other")
@@ -89,7 +110,7 @@ def test_classes_follow_their_names_and_boxes_the_scale(own: Path, tmp_path: Pat
         "images": 5, "groups": 5, "objects": {"cat": 5, "dog": 5}, "objects_lost_by_resizing": 0,
         "source": "folder", "scale": 0.5, "repairs": {}, "warnings": {}, "ignored": {},
     }  # fmt: skip
-    assert not any(s.sample_id.startswith("other-") for s in load_dataset(tmp_path / "out"))
+    assert not any(s.sample_id.startswith("other-") for s in load_dataset(tmp_path / "run"))
 
 
 def test_the_aspect_ratio_stays_and_detail_is_smoothed(own: Path, tmp_path: Path) -> None:
@@ -189,14 +210,39 @@ def test_a_train_image_among_them_is_an_error(
     target = other / "images" / "test" / "other4.png"
     target.unlink()
     copy_of(sound_dataset.split("train").samples[1], own, target.with_suffix(".jpg"))
-    before = snapshot(tmp_path)
     with pytest.raises(
         DatasetError,
-        match=r"images/test/other4\.jpg: error: .* same picture as images/train/img-1\.png in "
-        r"the run's train.*same_as_train_image",
+        match=r"images/test/other4\.jpg: error: .* same picture as 'img-1' in the run's train"
+        r".*same_as_train_image",
     ):
         prepared(own, tmp_path)
-    assert snapshot(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("ceiling", "image_size"), [(2, None), (4, (40, 40))])
+def test_what_is_compared_is_what_is_trained_on(
+    own: Path,
+    other: Path,
+    tmp_path: Path,
+    sound_dataset: DetectionDataset,
+    ceiling: int,
+    image_size: tuple[int, int] | None,
+) -> None:
+    """A train image beyond the draw and the reserve is none; resizing hides no copy."""
+    config = run_config(own, train_images=1, ceiling_images=ceiling, image_size=image_size)
+    prepare(config, raw_dir=tmp_path, out_dir=tmp_path / "run")
+    kept = {s.sample_id: s.split for s in load_dataset(tmp_path / "run")}
+    for sample in sound_dataset.split("train"):
+        copy_of(sample, own, other / "images" / "test" / "other4.png", brightness=0.9)
+        if sample.sample_id in kept:
+            message = f"'{sample.sample_id}' in the run's {kept[sample.sample_id]}"
+            with pytest.raises(DatasetError, match=message):
+                prepared(own, tmp_path, config=config)
+        else:
+            metrics, _ = prepared(own, tmp_path, config=config)
+            assert metrics["warnings"] == {}
+    assert len({"train", "reserve"} & set(kept.values())) == 2
+    assert sum(split in ("train", "reserve") for split in kept.values()) == ceiling
 
 
 def test_a_test_image_made_darker_is_a_counted_warning(
@@ -210,9 +256,7 @@ def test_a_test_image_made_darker_is_a_counted_warning(
     copy_of(sample, own, other / "images" / "test" / "other4.png", brightness=0.7)
     metrics, dataset = prepared(own, tmp_path)
     assert metrics["warnings"] == {"same_as_test_image": 1}
-    assert f"is the same picture as images/test/{sample.sample_id}.png in the run's test" in (
-        caplog.text
-    )
+    assert f"is the same picture as '{sample.sample_id}' in the run's test" in caplog.text
     assert len(dataset) == 5
 
 
@@ -243,52 +287,42 @@ def test_ids_never_meet_those_of_the_run(own: Path, tmp_path: Path) -> None:
         prepared(own, tmp_path)
 
 
-def test_the_draw_and_the_run_itself_do_not_depend_on_them(
-    own: Path, other: Path, tmp_path: Path
-) -> None:
-    plain = run_config(own)
-    shifted = run_config(own, other={"source": folder(other)})
-    found = []
-    for number, config in enumerate((plain, shifted, shifted.model_copy(update={"seed": 3}))):
-        out_dir = tmp_path / str(number)
-        metrics = prepare(config, raw_dir=tmp_path, out_dir=out_dir)
-        found.append((metrics.pop("shifted", None), metrics, snapshot(out_dir)))
-    without = {name: content for name, content in found[1][2].items() if "shifted" not in name}
-    assert found[0] == (None, found[1][1], without)
-    assert found[1][0] == found[2][0] is not None
-    for name in found[1][2]:
-        if "shifted" in name:
-            assert found[1][2][name] == found[2][2][name]
-
-
 @pytest.mark.usefixtures("other")
-def test_one_that_the_config_no_longer_names_goes(own: Path, tmp_path: Path) -> None:
-    prepared(own, tmp_path)
-    prepare(run_config(own), raw_dir=tmp_path, out_dir=tmp_path / "out")
-    assert load_shifted(tmp_path / "out") == {}
-    assert not (tmp_path / "out" / "shifted").exists()
+def test_a_prepared_image_that_was_cut_is_named(own: Path, tmp_path: Path) -> None:
+    prepare(run_config(own), raw_dir=tmp_path, out_dir=tmp_path / "run")
+    run = load_dataset(tmp_path / "run")
+    run.image_path(run.samples[0]).write_bytes(b"")
+    shifted = sets(other={"source": folder(tmp_path / "elsewhere")})
+    with pytest.raises(DatasetError, match="expected the run's prepared images, got: .*run it"):
+        read_shifted(shifted, run=run, raw_dir=tmp_path)
 
 
-def test_the_fingerprint_follows_their_data(own: Path, other: Path, tmp_path: Path) -> None:
-    config = run_config(own, other={"source": folder(other)})
-    first = source_fingerprint(config, tmp_path)
-    assert first != source_fingerprint(run_config(own), tmp_path)
+def test_a_set_is_the_same_whatever_the_draw(own: Path, other: Path, tmp_path: Path) -> None:
+    found = []
+    for seed in (0, 3):
+        config = run_config(own, train_images=2, seed=seed)
+        found.append((prepared(own, tmp_path, config=config)[0], snapshot(tmp_path / "out")))
+    assert other.is_dir()
+    assert found[0] == found[1]
+
+
+def test_the_fingerprint_follows_their_data(other: Path, tmp_path: Path) -> None:
+    shifted = sets(other={"source": folder(other)})
+    first = shifted_fingerprint(shifted, tmp_path)
+    assert first != shifted_fingerprint({}, tmp_path) == ""
     (other / "labels" / "val" / "other0.txt").write_text("")
-    assert source_fingerprint(config, tmp_path) != first
+    assert shifted_fingerprint(shifted, tmp_path) != first
     shutil.rmtree(other)
     with pytest.raises(DatasetError, match=r"correct evaluation\.shifted\.other\.source\.path"):
-        source_fingerprint(config, tmp_path)
+        shifted_fingerprint(shifted, tmp_path)
 
 
 def test_digits_on_other_paper_need_no_download_and_show_no_train_scan(tmp_path: Path) -> None:
     own = DigitsSource(kind="digits", num_train=12, num_val=4, num_test=3)
     look = {"kind": "digits", "num_test": 6, "paper": "kraft", "ink": "pencil"}
-    config = PrepareConfig.model_validate(
-        {"source": own, "train_images": 4, "shifted": {"kraft": {"source": look}}}
-    )
-    metrics = prepare(config, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out")
-    assert metrics["shifted"]["kraft"]["warnings"] == {}
-    dataset = load_shifted(tmp_path / "out")["kraft"]
+    config = PrepareConfig(source=own, train_images=4)
+    metrics, dataset = read_and_write(config, sets(kraft={"source": look}), tmp_path)["kraft"]
+    assert metrics["warnings"] == {}
     assert [s.sample_id for s in dataset] == [f"kraft-test-{n:05d}" for n in range(6)]
     for number, sample in enumerate(dataset):
         scene = make_scene("test", number, paper="kraft", ink="pencil")
@@ -297,13 +331,7 @@ def test_digits_on_other_paper_need_no_download_and_show_no_train_scan(tmp_path:
 
 
 def test_of_digits_only_what_is_asked_for_is_drawn() -> None:
-    shifted = PrepareConfig.model_validate(
-        {
-            "source": {"kind": "digits"},
-            "shifted": {"a": {"source": {"kind": "digits"}, "split": "val"}},
-        }
-    ).shifted["a"]
-    source, split = shifted_source(shifted)
+    source, split = shifted_source(sets(a={"source": {"kind": "digits"}, "split": "val"})["a"])
     assert split == "val"
     assert isinstance(source, DigitsSource)
     assert (source.num_train, source.num_val, source.num_test) == (1, 100, 1)
@@ -321,17 +349,17 @@ def test_red_cells_of_other_laboratories_have_the_size_of_bccds(
             "train_images": 24,
             "ceiling_images": 24,
             "repair": True,
-            "shifted": {
-                "raabin": {"source": {"kind": "txl-pbc", "laboratory": "raabin"}, "scale": 0.25},
-                "pbc": {"source": folder(txl_pbc_mirror / "pbc"), "scale": 0.44},
-            },
         }
     )
-    metrics = prepare(config, raw_dir=tmp_path / "raw", out_dir=tmp_path / "out")
-    own = median_side(load_dataset(tmp_path / "out"), "RBC")
+    laboratories = sets(
+        raabin={"source": {"kind": "txl-pbc", "laboratory": "raabin"}, "scale": 0.25},
+        pbc={"source": folder(txl_pbc_mirror / "pbc"), "scale": 0.44},
+    )
+    found = read_and_write(config, laboratories, tmp_path)
+    own = median_side(load_dataset(tmp_path / "run"), "RBC")
     for name, longest in (("raabin", 144), ("pbc", 162)):
-        shifted = load_shifted(tmp_path / "out")[name]
-        assert metrics["shifted"][name]["warnings"] == {}
+        metrics, shifted = found[name]
+        assert metrics["warnings"] == {}
         assert len(shifted) == 150
         assert max(max(sample.width, sample.height) for sample in shifted) == longest
         assert median_side(shifted, "RBC") == pytest.approx(own, rel=0.1)

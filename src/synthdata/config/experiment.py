@@ -30,11 +30,10 @@ from synthdata.config.version import VersionConfig
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 # Settings of sections that follow from the top level.
 _SET_BY_PLAN = {
-    "prepare": ("shifted",),
     "layout": ("balances",),
     "generate": ("pools",),
     "filter": ("pools",),
-    "version": ("arms", "batch_size"),
+    "version": ("arms", "batch_size", "shifted"),
     "report": ("arms", "contrasts"),
 }
 

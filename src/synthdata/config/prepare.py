@@ -2,10 +2,9 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from synthdata.config.base import NonNegativeInt, PositiveInt, StageSection
-from synthdata.config.evaluation import ShiftedName, ShiftedSetConfig
 from synthdata.config.grouping import GroupPattern
 from synthdata.config.sources import Source
 
@@ -28,8 +27,6 @@ class PrepareConfig(StageSection):
             `(slide\d+)_`. Images with the same text in its one group belong together: tiles of a
             picture, frames of a camera. They stay in one split where splits are made, and
             statistics resample them as one. Images without a match are groups of their own.
-        shifted: The shifted evaluation sets; the plan takes them from `evaluation.shifted`, a
-            YAML never sets them here.
     """
 
     source: Source
@@ -41,7 +38,6 @@ class PrepareConfig(StageSection):
     test_images: PositiveInt | None = None
     repair: bool = False
     group_by: GroupPattern | None = None
-    shifted: dict[ShiftedName, ShiftedSetConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _ceiling_includes_the_draw(self) -> Self:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from synthdata.config.arms import ArmConfig
 from synthdata.config.base import NO_EFFECT, PositiveInt, StageSection
+from synthdata.config.evaluation import ShiftedName, ShiftedSetConfig
 
 
 class VersionConfig(StageSection):
@@ -23,6 +24,8 @@ class VersionConfig(StageSection):
             are only staged.
         arms: The recipes; the plan sets them from the top level, a YAML never does.
         batch_size: The detector's; the plan sets it, a YAML never does.
+        shifted: The shifted evaluation sets; the plan takes them from `evaluation.shifted`, a YAML
+            never sets them here.
     """
 
     list_length: PositiveInt | Literal["auto"] = "auto"
@@ -31,3 +34,4 @@ class VersionConfig(StageSection):
     commit: Annotated[bool, NO_EFFECT] = False
     arms: dict[str, ArmConfig] = Field(default_factory=dict)
     batch_size: PositiveInt = 1
+    shifted: dict[ShiftedName, ShiftedSetConfig] = Field(default_factory=dict)

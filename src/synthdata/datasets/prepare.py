@@ -11,7 +11,6 @@ from synthdata.datasets.check import inspect_records
 from synthdata.datasets.counts import by_code, objects_by_class
 from synthdata.datasets.duplicates import Fingerprint
 from synthdata.datasets.groups import content_keys, torn_groups, with_groups
-from synthdata.datasets.shifted import load_shifted, read_shifted, write_shifted
 from synthdata.datasets.sources import read_source, source_fingerprint
 from synthdata.datasets.splits import carve_splits, draw_few_shot, keep_first
 from synthdata.datasets.write import write_images
@@ -20,7 +19,7 @@ from synthdata.formats.assemble import BOX_CODES, assemble, raise_for
 from synthdata.manifest import save_dataset
 from synthdata.samples import DetectionDataset, Split
 
-__all__ = ["load_shifted", "prepare", "source_fingerprint"]
+__all__ = ["prepare", "source_fingerprint"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +29,15 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
 
     Train is the few-shot draw and reserve the further train images that a ceiling may see;
     both follow `section.seed`. Val and test are the same whatever the seed. Images are
-    upright RGB, as lossless PNG; resizing doesn't keep the aspect ratio. Shifted evaluation
-    sets become data sets of their own, `shifted/<name>`.
+    upright RGB, as lossless PNG; resizing doesn't keep the aspect ratio.
 
     Args:
         section: What and how.
         raw_dir: Where fetched data sets are, or will be.
-        out_dir: Gets `images/`, `annotations.json` and `manifest.parquet`, and `shifted/` where
-            there are such sets.
+        out_dir: Gets `images/`, `annotations.json` and `manifest.parquet`.
 
     Returns:
-        Images and objects a split, repairs and warnings by kind; the same of each shifted set.
+        Images and objects a split, repairs and warnings by kind.
 
     Raises:
         DatasetError: If the data has errors (boxes are dropped instead where
@@ -60,11 +57,6 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
         logger.warning("%s%s", "dropped the box: " if problem in repaired else "", problem)
     source = _draw(official, section)
     _check_scorable(source)
-    shifted = [
-        read_shifted(name, config, run=official, run_prints=inspection.prints, raw_dir=raw_dir)
-        for name, config in section.shifted.items()
-    ]
-    shifted_metrics = write_shifted(shifted, out_dir)
     dataset = write_images(
         source, out_dir, size_of=lambda sample: section.image_size or (sample.width, sample.height)
     )
@@ -77,7 +69,7 @@ def prepare(section: PrepareConfig, *, raw_dir: Path, out_dir: Path) -> dict[str
         "warnings": by_code(p for p in problems if p.level == "warning"),
         "objects_lost_by_resizing": _num_objects(source) - _num_objects(dataset),
         "splits": {split: _totals(dataset, split) for split in get_args(Split)},
-    } | ({"shifted": shifted_metrics} if shifted else {})
+    }
 
 
 def _check_scorable(dataset: DetectionDataset) -> None:

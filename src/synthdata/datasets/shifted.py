@@ -1,7 +1,6 @@
 """Shifted evaluation sets: the run's classes under other conditions, at the run's scale."""
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,19 +11,19 @@ from synthdata.config.evaluation import ShiftedSetConfig
 from synthdata.datasets.check import inspect_records
 from synthdata.datasets.classes import with_classes
 from synthdata.datasets.counts import by_code, objects_by_class
-from synthdata.datasets.duplicates import SAME, Fingerprint, similar_pairs
+from synthdata.datasets.duplicates import SAME, Fingerprint, fingerprint, similar_pairs
 from synthdata.datasets.groups import with_groups
 from synthdata.datasets.sources import read_source, shifted_source
 from synthdata.datasets.splits import keep_first
 from synthdata.datasets.write import write_images
 from synthdata.errors import DatasetError
-from synthdata.files import replacing_dir
 from synthdata.formats.assemble import BOX_CODES, assemble, raise_for
+from synthdata.formats.images import ImageFileError, read_rgb
 from synthdata.formats.records import Problem, RawDataset
-from synthdata.manifest import MANIFEST, load_dataset, save_dataset
+from synthdata.manifest import save_dataset
 from synthdata.samples import DetectionDataset, Sample
 
-SHIFTED = "shifted"
+_TRAINED_ON = ("train", "reserve")
 
 logger = logging.getLogger(__name__)
 
@@ -47,33 +46,42 @@ class ShiftedSet:
 
 
 def read_shifted(
-    name: str,
-    config: ShiftedSetConfig,
-    *,
-    run: DetectionDataset,
-    run_prints: Mapping[Path, Fingerprint],
-    raw_dir: Path,
-) -> ShiftedSet:
-    """Return a shifted set, checked on its own and against the run's images.
+    sets: Mapping[str, ShiftedSetConfig], *, run: DetectionDataset, raw_dir: Path
+) -> dict[str, ShiftedSet]:
+    """Return shifted sets by name, each checked on its own and against the run's images.
 
-    An image that is one of train is an error. One that looks like one of train, or that is or
-    looks like one of val or test (such as a test image made darker), is a warning.
+    An image that is one of train or reserve is an error. One that looks like one of these, or that
+    is or looks like one of val or test (such as a test image made darker), is a warning. Train
+    images of the source outside of the draw and the reserve aren't compared, since nothing is
+    trained on them.
 
     Args:
-        name: In the config; ids become `<name>-<id>`.
-        config: What and how.
-        run: All images of the run's data set, with their splits.
-        run_prints: Their fingerprints, by path.
+        sets: What and how, by name; a set's ids become `<name>-<id>`.
+        run: The prepared data set, all splits.
         raw_dir: Where fetched data sets are, or will be.
 
     Raises:
-        DatasetError: If it isn't there, has errors, has objects of classes that are neither
-            the run's nor ignored, or has none of the run's.
+        DatasetError: If a set isn't there, has errors, has objects of classes that are neither the
+            run's nor ignored, or has none of the run's; or if an image of the run can't be read.
     """
+    run_prints = _run_prints(run) if sets else []
+    found = {}
+    for name, config in sets.items():
+        try:
+            found[name] = _read(name, config, run=run, run_prints=run_prints, raw_dir=raw_dir)
+        except DatasetError as error:
+            raise DatasetError(f"evaluation.shifted.{name}: {error}") from error
+    return found
+
+
+def _run_prints(run: DetectionDataset) -> list[Fingerprint]:
     try:
-        return _read(name, config, run=run, run_prints=run_prints, raw_dir=raw_dir)
-    except DatasetError as error:
-        raise DatasetError(f"evaluation.shifted.{name}: {error}") from error
+        return [fingerprint(read_rgb(run.image_path(sample))) for sample in run]
+    except (ImageFileError, OSError) as error:
+        raise DatasetError(
+            f"expected the run's prepared images, got: {error}; one was changed, cut or lost after "
+            "its stage was done: remove that stage's folder and run it again"
+        ) from error
 
 
 def _read(
@@ -81,7 +89,7 @@ def _read(
     config: ShiftedSetConfig,
     *,
     run: DetectionDataset,
-    run_prints: Mapping[Path, Fingerprint],
+    run_prints: Sequence[Fingerprint],
     raw_dir: Path,
 ) -> ShiftedSet:
     raw = _as_test(config, raw_dir)
@@ -109,32 +117,30 @@ def _read(
     return ShiftedSet(name, config.scale, dataset, metrics)
 
 
-def write_shifted(sets: Sequence[ShiftedSet], out_dir: Path) -> dict[str, Any]:
-    """Write each set as a data set of its own, `<out_dir>/shifted/<name>`, all or nothing.
-
-    Older ones are removed, also where there is none now.
+def write_shifted(one: ShiftedSet, folder: Path) -> tuple[DetectionDataset, dict[str, Any]]:
+    """Write a shifted set's images, scaled, and its manifest into an empty folder.
 
     Returns:
-        By name: images, groups and objects, and what reading found.
+        The data set as written; images, groups, objects, and what reading found.
 
     Raises:
         DatasetError: If scaling leaves no object that can be seen.
     """
-    if not sets:
-        shutil.rmtree(out_dir / SHIFTED, ignore_errors=True)
-        return {}
-    with replacing_dir(out_dir / SHIFTED) as folder:
-        return {one.name: _write(one, folder / one.name) for one in sets}
-
-
-def load_shifted(prepare_dir: Path) -> dict[str, DetectionDataset]:
-    """Return the shifted evaluation sets that `prepare` wrote, by name; all of split "test".
-
-    Raises:
-        DatasetError: If one of them is damaged.
-    """
-    manifests = sorted((prepare_dir / SHIFTED).glob(f"*/{MANIFEST}"))
-    return {path.parent.name: load_dataset(path.parent) for path in manifests}
+    dataset = write_images(one.dataset, folder, size_of=partial(_scaled, scale=one.scale))
+    if not any(len(sample.annotations) for sample in dataset):
+        raise DatasetError(
+            f"evaluation.shifted.{one.name}: at scale {one.scale} no object is larger than a "
+            "pixel; raise scale"
+        )
+    save_dataset(dataset)
+    before, after = (sum(objects_by_class(part).values()) for part in (one.dataset, dataset))
+    return dataset, {
+        "images": len(dataset),
+        "groups": len(set(dataset.groups())),
+        "objects": objects_by_class(dataset),
+        "objects_lost_by_resizing": before - after,
+        **one.metrics,
+    }
 
 
 def _as_test(config: ShiftedSetConfig, raw_dir: Path) -> RawDataset:
@@ -151,11 +157,11 @@ def _as_test(config: ShiftedSetConfig, raw_dir: Path) -> RawDataset:
 def _leaks(
     prints: Mapping[Path, Fingerprint],
     run: DetectionDataset,
-    run_prints: Mapping[Path, Fingerprint],
+    run_prints: Sequence[Fingerprint],
 ) -> list[Problem]:
     files, known = list(prints), list(run)
     pairs = similar_pairs(
-        [*(run_prints[sample.path] for sample in known), *prints.values()],
+        [*run_prints, *prints.values()],
         [*["run"] * len(known), *["shifted"] * len(files)],
     )
     return [
@@ -165,10 +171,10 @@ def _leaks(
 
 
 def _leak(file: Path, known: Sample, *, same: bool) -> Problem:
-    other = f"{known.path.as_posix()} in the run's {known.split}"
+    other = f"{known.sample_id!r} in the run's {known.split}"
     kind = "same_as" if same else "like"
     code = f"{kind}_{known.split}_image"
-    if same and known.split == "train":
+    if same and known.split in _TRAINED_ON:
         message = (
             f"expected images that no detector was trained on, this one is the same picture as "
             f"{other}; remove it from one"
@@ -194,25 +200,6 @@ def _absent_classes(dataset: DetectionDataset) -> list[Problem]:
         for name, number in objects_by_class(dataset).items()
         if not number
     ]
-
-
-def _write(one: ShiftedSet, folder: Path) -> dict[str, Any]:
-    folder.mkdir()
-    dataset = write_images(one.dataset, folder, size_of=partial(_scaled, scale=one.scale))
-    if not any(len(sample.annotations) for sample in dataset):
-        raise DatasetError(
-            f"evaluation.shifted.{one.name}: at scale {one.scale} no object is larger than a "
-            "pixel; raise scale"
-        )
-    save_dataset(dataset)
-    before, after = (sum(objects_by_class(part).values()) for part in (one.dataset, dataset))
-    return {
-        "images": len(dataset),
-        "groups": len(set(dataset.groups())),
-        "objects": objects_by_class(dataset),
-        "objects_lost_by_resizing": before - after,
-        **one.metrics,
-    }
 
 
 def _scaled(sample: Sample, *, scale: float) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The real data that a config names: where it is, and whether it changed."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from synthdata.config.evaluation import ShiftedSetConfig
@@ -55,7 +56,7 @@ def shifted_source(config: ShiftedSetConfig) -> tuple[ShiftedSource, Split | Non
 
 
 def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
-    """Return a digest of the source data, shifted sets' included; it changes when the data does.
+    """Return a digest of the source data; it changes when the data does.
 
     A data set that isn't fetched yet has the digest that it will have. For a user's folder
     the digest covers the path and content of each file in it, but for hidden ones.
@@ -63,16 +64,24 @@ def source_fingerprint(section: PrepareConfig, raw_dir: Path) -> str:
     Raises:
         DatasetError: If a user's folder isn't there, or a file in it can't be read.
     """
-    own = _fingerprint(section.source, raw_dir, setting="prepare.source")
-    if not section.shifted:
-        return own
-    shifted = {
+    return _fingerprint(section.source, raw_dir, setting="prepare.source")
+
+
+def shifted_fingerprint(sets: Mapping[str, ShiftedSetConfig], raw_dir: Path) -> str:
+    """Return a digest of the data of shifted sets, as `source_fingerprint` does; "" without sets.
+
+    Raises:
+        DatasetError: If a user's folder isn't there, or a file in it can't be read.
+    """
+    if not sets:
+        return ""
+    digests = {
         name: _fingerprint(
             shifted_source(config)[0], raw_dir, setting=f"evaluation.shifted.{name}.source"
         )
-        for name, config in section.shifted.items()
+        for name, config in sets.items()
     }
-    return sha256_json([own, shifted])
+    return sha256_json(digests)
 
 
 def _fingerprint(source: ShiftedSource, raw_dir: Path, *, setting: str) -> str:

@@ -75,8 +75,9 @@ def arm_card(
         (sample.annotations.counts(len(class_names)) for sample in samples),
         np.zeros(len(class_names), np.int64),
     )
-    # What has no effect on the data, such as the remote, must not change its card either.
-    sections = {**provenance.sections, "version": effective_settings(section)}
+    # Neither what has no effect on the data, such as the remote, nor what detectors are scored on.
+    own = {name: value for name, value in effective_settings(section).items() if name != "shifted"}
+    sections = {**provenance.sections, "version": own}
     return {
         "arm": arm.name,
         "recipe": arm.recipe.model_dump(mode="json"),

@@ -1,11 +1,11 @@
-"""What arms are made of: the real data, and of each pool all images or what a filter keeps."""
+"""What a version is made of: real data, of each pool all or what a filter keeps, shifted sets."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthdata.config.arms import ArmConfig
-from synthdata.datasets.shifted import load_shifted
+from synthdata.config.version import VersionConfig
+from synthdata.datasets.shifted import ShiftedSet, read_shifted
 from synthdata.filters.kept import load_kept
 from synthdata.manifest import load_dataset
 from synthdata.samples import DetectionDataset
@@ -13,36 +13,40 @@ from synthdata.samples import DetectionDataset
 
 @dataclass(frozen=True)
 class Ingredients:
-    """Data sets that arms take images from.
+    """Data sets that arms, and evaluation sets, take images from.
 
     Attributes:
         prepared: The real data, all splits.
         extras: Pool and what is kept of it (None for all) to its images.
-        shifted: Shifted evaluation sets by name.
+        shifted: Shifted evaluation sets by name, which aren't written yet.
     """
 
     prepared: DetectionDataset
     extras: Mapping[tuple[str, str | None], DetectionDataset] = field(default_factory=dict)
-    shifted: Mapping[str, DetectionDataset] = field(default_factory=dict)
+    shifted: Mapping[str, ShiftedSet] = field(default_factory=dict)
 
 
-def read_ingredients(arms: Mapping[str, ArmConfig], inputs: Mapping[str, Path]) -> Ingredients:
-    """Return what the arms take, from finished stages' folders.
+def read_ingredients(
+    section: VersionConfig, inputs: Mapping[str, Path], *, raw_dir: Path
+) -> Ingredients:
+    """Return what the arms take, from finished stages' folders, and the shifted sets.
 
     Args:
-        arms: The recipes.
+        section: The recipes, and the shifted sets.
         inputs: Stage name to folder: `prepare`; `generate` and `filter` where an arm needs them.
+        raw_dir: Where fetched data sets are, or will be.
 
     Raises:
-        DatasetError: If a folder isn't a finished stage's.
+        DatasetError: If a folder isn't a finished stage's, or a shifted set can't be used.
     """
-    uses = {(pool, part.keep) for arm in arms.values() for pool, part in arm.extras()}
+    uses = {(pool, part.keep) for arm in section.arms.values() for pool, part in arm.extras()}
     extras = dict(_whole_pools(uses, inputs))
     for pool in sorted({pool for pool, keep in uses if keep is not None}):
         kept = load_kept(inputs["filter"] / pool)
         extras |= {(pool, keep): images for keep, images in kept.items()}
-    shifted = load_shifted(inputs["prepare"])
-    return Ingredients(load_dataset(inputs["prepare"]), extras, shifted)
+    prepared = load_dataset(inputs["prepare"])
+    shifted = read_shifted(section.shifted, run=prepared, raw_dir=raw_dir)
+    return Ingredients(prepared, extras, shifted)
 
 
 def _whole_pools(

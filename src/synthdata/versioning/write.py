@@ -17,6 +17,7 @@ import yaml
 
 from synthdata.armfolder import ARMS, EVAL, PHASES, SPLITS, list_name
 from synthdata.config.version import VersionConfig
+from synthdata.datasets.shifted import ShiftedSet, write_shifted
 from synthdata.errors import DatasetError, VersioningError
 from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
 from synthdata.formats.yolo import label_text
@@ -36,7 +37,7 @@ def write_versions(
     out_dir: Path,
     provenance: Provenance | None = None,
 ) -> dict[str, Any]:
-    """Write every arm and the evaluation splits.
+    """Write every arm, the evaluation splits and the shifted sets.
 
     A folder appears under its name only when whole; one that is there is written again,
     which costs little, since images are hard links.
@@ -48,19 +49,25 @@ def write_versions(
         provenance: For the data cards.
 
     Returns:
-        Metrics: the lists' length, and what each arm and evaluation split holds.
+        Metrics: the lists' length, what each arm and evaluation set holds, and what was found in
+        the shifted sets, where there are some.
 
     Raises:
-        DatasetError: If an image isn't the one that its manifest names.
+        DatasetError: If an image isn't the one that its manifest names, or scaling leaves a
+            shifted set no object that can be seen.
         VersioningError: If an arm has no images, a list leaves out real images, or two images of
             one arm share an id.
     """
     prepared, writer = ingredients.prepared, _ImageWriter()
-    held_out = {name: prepared.split(name) for name in SPLITS} | dict(ingredients.shifted)
     evaluation = {
-        name: _write_evaluation_set(dataset, out_dir / EVAL / name, writer)
-        for name, dataset in held_out.items()
+        name: _write_evaluation_set(prepared.split(name), out_dir / EVAL / name, writer)
+        for name in SPLITS
     }
+    shifted = {
+        name: _write_shifted_set(one, out_dir / EVAL / name)
+        for name, one in ingredients.shifted.items()
+    }
+    evaluation |= {name: _size(dataset) for name, (dataset, _) in shifted.items()}
     length = list_length(section, ingredients)
     cards = {}
     for name in section.arms:
@@ -73,7 +80,7 @@ def write_versions(
         "list_length": length,
         "arms": {name: _summary(card) for name, card in cards.items()},
         "eval": evaluation,
-    }
+    } | ({"shifted": {name: found for name, (_, found) in shifted.items()}} if shifted else {})
 
 
 def _summary(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,6 +120,18 @@ def _write_evaluation_set(
     with replacing_dir(folder) as temporary:
         files = [(sample, dataset.image_path(sample)) for sample in dataset]
         writer.write(files, dataset.class_names, temporary)
+    return _size(dataset)
+
+
+def _write_shifted_set(one: ShiftedSet, folder: Path) -> tuple[DetectionDataset, dict[str, Any]]:
+    """Write what is nowhere else yet, since other sets' images are links to those of `prepare`."""
+    with replacing_dir(folder) as temporary:
+        dataset, found = write_shifted(one, temporary)
+        _write_labels(dataset)
+    return replace(dataset, root=folder), found
+
+
+def _size(dataset: DetectionDataset) -> dict[str, int]:
     return {"num_images": len(dataset), "num_objects": sum(len(s.annotations) for s in dataset)}
 
 
@@ -131,8 +150,7 @@ class _ImageWriter:
     ) -> DetectionDataset:
         """Write images and labels into an empty folder, and their manifest."""
         samples = []
-        for folder in ("images", "labels"):
-            (root / folder).mkdir()
+        (root / "images").mkdir()
         for sample, file in files:
             path = Path("images") / f"{sample.sample_id}{file.suffix}"
             if (root / path).exists():
@@ -142,10 +160,9 @@ class _ImageWriter:
                 )
             digest = self._check(sample, file)
             link_or_copy(file, root / path)
-            label = root / "labels" / f"{sample.sample_id}.txt"
-            label.write_text(label_text(sample), encoding="utf-8")
             samples.append(replace(sample, path=path, sha256=digest))
         dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
+        _write_labels(dataset)
         save_dataset(dataset)
         return dataset
 
@@ -160,6 +177,14 @@ class _ImageWriter:
                 )
             self.checked[file] = found
         return self.checked[file]
+
+
+def _write_labels(dataset: DetectionDataset) -> None:
+    folder = dataset.root / "labels"
+    folder.mkdir()
+    for sample in dataset:
+        label = folder / f"{sample.sample_id}.txt"
+        label.write_text(label_text(sample), encoding="utf-8")
 
 
 def _data_yaml(class_names: tuple[str, ...]) -> str:
