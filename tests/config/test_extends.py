@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from synthdata.config import load_config
+from synthdata.config import find_config, load_config
 from synthdata.config.merge import merge_configs
 from synthdata.errors import ConfigError
 
@@ -42,6 +42,15 @@ def test_a_file_beside_comes_before_a_bundled_one(
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.yaml").write_text("extends: configs/smoke.yaml\n")
     assert load_config("other/mine.yaml").name == "smoke"
+
+
+def test_the_bundled_preset_is_found_from_anywhere(tmp_path: Path) -> None:
+    text = find_config("own-data.yaml").read_text(encoding="utf-8")
+    assert "extends: presets/arms.yaml" in text
+    (tmp_path / "copied.yaml").write_text(text, encoding="utf-8")
+
+    assert load_config(tmp_path / "copied.yaml") == load_config("own-data.yaml")
+    assert find_config("presets/arms.yaml").samefile(find_config("configs/presets/arms.yaml"))
 
 
 def test_circles_and_long_chains_name_the_files(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from synthdata.formats.paths import is_file
 from synthdata.formats.plain_yaml import PlainYamlError, load_plain_yaml
 
 _EXTENDS = "extends"
+_PRESETS = "presets"  # bundled parts of configs, to extend
 _MAX_EXTENDS = 8
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,10 @@ def find_config(path: str | Path) -> Path:
     if is_file(given):
         return given
     folders = (Path(str(files("synthdata") / "configs")), Path(__file__).parents[3] / "configs")
+    inside = given.relative_to("configs") if given.is_relative_to("configs") else given
     for folder in folders:
-        bundled = folder / given.name
-        if is_file(bundled) and given.parent in (Path(), Path("configs")):
-            return bundled
+        if inside.parent in (Path(), Path(_PRESETS)) and is_file(folder / inside):
+            return folder / inside
     known = sorted({file.name for folder in folders for file in folder.glob("*.yaml")})
     raise ConfigError(f"there is no config file {path}; bundled ones are {', '.join(known)}")
 
