@@ -125,7 +125,7 @@ def read_version(folder: Path) -> DetectionDataset:
         DatasetError: If there is none, or it can't be read, with every problem found.
     """
     if (folder / MANIFEST).is_file():
-        return load_dataset(folder)
+        return load_dataset(folder, images=False)
     if (folder / ANNOTATIONS).is_file() or (folder / "annotations").is_dir():
         return load_coco(folder)
     inside = sorted(path.parent for path in folder.glob(f"**/{ANNOTATIONS}"))
