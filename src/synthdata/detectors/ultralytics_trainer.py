@@ -55,6 +55,11 @@ class Trainer(DetectionTrainer):  # type: ignore[misc]  # ultralytics has no typ
         super().optimizer_step()
         self.num_steps += 1
 
+    def _close_dataloader_mosaic(self) -> None:
+        """Stop joining images; ultralytics builds all transforms anew, and seeds none."""
+        super()._close_dataloader_mosaic()
+        _seed_albumentations(self, self.args.seed + 1)  # other draws than at the start
+
     def validate(self) -> tuple[dict[str, float], float]:
         """Return nothing measured; ultralytics would validate after the last epoch."""
         return {}, 0.0
@@ -88,7 +93,7 @@ def train_phase(
     )
     listed = Path(trainer.data["train"]).read_text(encoding="utf-8").splitlines()
     trainer.add_callback("on_train_start", partial(_check_list, listed=listed))
-    trainer.add_callback("on_train_start", _seed_albumentations)
+    trainer.add_callback("on_train_start", partial(_seed_albumentations, seed=stated["seed"]))
     trainer.add_callback("on_train_start", _speed_up)
     start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
@@ -142,7 +147,7 @@ def _check_list(trainer: Trainer, listed: list[str]) -> None:
         )
 
 
-def _seed_albumentations(trainer: Trainer) -> None:
+def _seed_albumentations(trainer: Trainer, seed: int) -> None:
     """Seed albumentations' own generator, which ultralytics leaves to the system's entropy.
 
     Raises:
@@ -153,7 +158,7 @@ def _seed_albumentations(trainer: Trainer) -> None:
             taken = transform.transform.transforms if transform.transform else []
             if len(taken) != len(trainer.args.augmentations):
                 raise TrainingError(f"ultralytics didn't take {trainer.args.augmentations}")
-            transform.transform.set_random_seed(trainer.args.seed)
+            transform.transform.set_random_seed(seed)
 
 
 def _speed_up(trainer: Trainer) -> None:
