@@ -1,6 +1,7 @@
 """Which detector is trained, and how: shared by `train` and the filter's judge."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -10,6 +11,11 @@ from synthdata.config.base import Fraction, PositiveFloat, Section
 
 # Also `http:/x`, which ultralytics takes for an address; a drive such as `C:/` is none.
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+# Where it differs from ultralytics' defaults, which are those of the class.
+_WEAK_POLICY: Final = {
+    "hsv_h": 0.0, "hsv_s": 0.0, "hsv_v": 0.0, "mosaic": 0.0, "close_mosaic": 0.0,
+}  # fmt: skip
 
 
 class UltralyticsConfig(Section):
@@ -29,9 +35,15 @@ class UltralyticsConfig(Section):
             the library's silent default.
         flip_lr: Probability of a left-right flip.
         flip_ud: Probability of an up-down flip.
-        scale: Gain of the random scaling.
+        scale: Gain of the random scaling: a factor in [1 - scale, 1 + scale].
         translate: Share of the image of the random shift.
+        hsv_h: Share of the colour circle by which the hue is shifted at most, both ways.
+        hsv_s: Gain of the random change of the saturation.
+        hsv_v: Gain of the random change of the brightness.
         mosaic: Probability that four images are joined to one.
+        close_mosaic: Share of a phase's epochs, at its end, that join no images.
+        policy: Which values those of the augmentations have that aren't stated: `default` are
+            ultralytics' own, `weak` neither joins images nor changes colours.
     """
 
     kind: Literal["ultralytics"]
@@ -45,7 +57,20 @@ class UltralyticsConfig(Section):
     flip_ud: Fraction = 0.0
     scale: Fraction = 0.5
     translate: Fraction = 0.1
-    mosaic: Fraction = 0.0
+    hsv_h: Fraction = 0.015
+    hsv_s: Fraction = 0.7
+    hsv_v: Fraction = 0.4
+    mosaic: Fraction = 1.0
+    close_mosaic: Fraction = 0.1  # ultralytics: 10 epochs of its 100
+    policy: Literal["default", "weak"] = "default"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_fills_in(cls, values: Any) -> Any:  # noqa: ANN401  # whatever a YAML holds
+        """Give what isn't stated the policy's values, so that records hold plain numbers."""
+        if isinstance(values, Mapping) and values.get("policy") == "weak":
+            return {**_WEAK_POLICY, **values}
+        return values
 
     @property
     def is_address(self) -> bool:

@@ -22,8 +22,8 @@ from synthdata.formats.coco import to_coco
 from synthdata.formats.yolo import label_text
 from synthdata.samples import Annotations, DetectionDataset, Sample
 
-# What a config permits doesn't change the weights.
-_WITHOUT_EFFECT = {"trust_weights", "allow_download"}
+# What a config permits doesn't change the weights; of the policy its numbers do.
+_WITHOUT_EFFECT = {"trust_weights", "allow_download", "policy"}
 
 
 def training_key(

@@ -67,9 +67,9 @@ def stated_settings(
     augmentation but what the config names.
     """
     none = dict.fromkeys(
-        ("hsv_h", "hsv_s", "hsv_v", "degrees", "shear", "perspective", "bgr", "mixup", "cutmix",
-         "copy_paste", "multi_scale"), 0.0,
-    )  # fmt: skip
+        ("degrees", "shear", "perspective", "bgr", "mixup", "cutmix", "copy_paste", "multi_scale"),
+        0.0,
+    )
     off = dict.fromkeys(("amp", "cache", "plots", "rect", "save", "val"), False)
     return {
         **none,
@@ -90,8 +90,11 @@ def stated_settings(
         "flipud": config.flip_ud,
         "scale": config.scale,
         "translate": config.translate,
+        "hsv_h": config.hsv_h,
+        "hsv_s": config.hsv_s,
+        "hsv_v": config.hsv_v,
         "mosaic": config.mosaic,
-        "close_mosaic": 0,
+        "close_mosaic": round(config.close_mosaic * phase.epochs) if config.mosaic else 0,
         "seed": settings.seed,
         "deterministic": True,
         "patience": 0,

@@ -2,7 +2,8 @@
 
 ultralytics fills in much that isn't asked for: here each augmentation, the optimizer, the warm-up
 and the batch accumulation are stated, validation is left out (the last weights are kept, so that
-no score chooses them), and every generator of random numbers is seeded.
+no score chooses them). ultralytics derives all random numbers from the one seed that it is given,
+those of albumentations too.
 """
 
 import time
@@ -88,7 +89,7 @@ def train_phase(
     )
     listed = Path(trainer.data["train"]).read_text(encoding="utf-8").splitlines()
     trainer.add_callback("on_train_start", partial(_check_list, listed=listed))
-    trainer.add_callback("on_train_start", _seed_albumentations)
+    trainer.add_callback("on_train_start", _check_policy)
     trainer.add_callback("on_train_start", _speed_up)
     start, cpu_start = time.perf_counter(), time.process_time()
     trainer.train()
@@ -142,18 +143,17 @@ def _check_list(trainer: Trainer, listed: list[str]) -> None:
         )
 
 
-def _seed_albumentations(trainer: Trainer) -> None:
-    """Seed albumentations' own generator, which ultralytics leaves to the system's entropy.
+def _check_policy(trainer: Trainer) -> None:
+    """Check that ultralytics took the albumentations transforms; it seeds them itself.
 
     Raises:
-        TrainingError: If ultralytics went on without the policy, as it does on any error.
+        TrainingError: If it went on without them, as it does on any error.
     """
     for transform in trainer.train_loader.dataset.transforms.transforms:
         if isinstance(transform, Albumentations):
             taken = transform.transform.transforms if transform.transform else []
             if len(taken) != len(trainer.args.augmentations):
                 raise TrainingError(f"ultralytics didn't take {trainer.args.augmentations}")
-            transform.transform.set_random_seed(trainer.args.seed)
 
 
 def _speed_up(trainer: Trainer) -> None:
