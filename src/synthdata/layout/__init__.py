@@ -1,5 +1,10 @@
 """New layouts: where the objects of an image that doesn't exist yet shall be."""
 
-from synthdata.layout.run import make_layouts, sample_layouts
+from synthdata.layout.run import (
+    balance_dir,
+    make_balanced_layouts,
+    make_layouts,
+    sample_layouts,
+)
 
-__all__ = ["make_layouts", "sample_layouts"]
+__all__ = ["balance_dir", "make_balanced_layouts", "make_layouts", "sample_layouts"]
