@@ -70,14 +70,14 @@ def run_fit(section: FitConfig, *, inputs: Mapping[str, Path], out_dir: Path) ->
 
 def run_layout(section: LayoutConfig, *, inputs: Mapping[str, Path], out_dir: Path) -> StageResult:
     """Sample layouts that follow the real train split, a set for each class balance."""
-    from synthdata.layout import make_layout_sets
+    from synthdata.layout import make_balanced_layouts
 
     return run_in_folder(
         "layout",
         section,
         inputs=inputs,
         out_dir=out_dir,
-        work=lambda: make_layout_sets(section, train=_train_split(inputs), out_dir=out_dir),
+        work=lambda: make_balanced_layouts(section, train=_train_split(inputs), out_dir=out_dir),
     )
 
 

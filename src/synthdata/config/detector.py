@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from synthdata.config.base import Fraction, PositiveFloat, Section
+from synthdata.config.base import NO_EFFECT, Fraction, PositiveFloat, Section
 
 # Also `http:/x`, which ultralytics takes for an address; a drive such as `C:/` is none.
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -48,8 +48,8 @@ class UltralyticsConfig(Section):
 
     kind: Literal["ultralytics"]
     model: str = "yolo11n.yaml"
-    trust_weights: bool = False
-    allow_download: bool = False
+    trust_weights: Annotated[bool, NO_EFFECT] = False
+    allow_download: Annotated[bool, NO_EFFECT] = False
     image_size: Annotated[int, Field(gt=0, multiple_of=32)] = 192
     learning_rate: PositiveFloat = 2e-3
     augmentations: tuple[dict[str, dict[str, Any]], ...] = ()
@@ -62,7 +62,7 @@ class UltralyticsConfig(Section):
     hsv_v: Fraction = 0.4
     mosaic: Fraction = 1.0
     close_mosaic: Fraction = 0.1  # ultralytics: 10 epochs of its 100
-    policy: Literal["default", "weak"] = "default"
+    policy: Annotated[Literal["default", "weak"], NO_EFFECT] = "default"
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthdata.boxes import FloatArray
 from synthdata.layout.attraction import attraction_weight
+from synthdata.layout.balance import ClassBalance, rebalance
 from synthdata.layout.geometry import overlap_matrix
 from synthdata.layout.model import ClassBoxes, LayoutModel
 from synthdata.samples import Annotations, IntArray
@@ -34,16 +35,28 @@ class _Planned:
 
 
 def sample_layout(
-    model: LayoutModel, *, rng: np.random.Generator, jitter: float
+    model: LayoutModel,
+    *,
+    rng: np.random.Generator,
+    jitter: float,
+    balance: ClassBalance | None = None,
 ) -> tuple[tuple[int, int], Annotations]:
     """Return the canvas (width, height) and the objects of one new layout.
 
     An object for which there is no room is left out, after the placement was redone a few
     times; overlap limits are never broken.
+
+    Args:
+        model: Of the train split.
+        rng: Source of randomness.
+        jitter: Of sizes and positions; see `LayoutConfig`.
+        balance: Which classes shall come more often; None leaves their shares.
     """
     index = int(rng.integers(len(model.canvases)))
     canvas = model.canvases[index]
     counts = sample_counts(model.counts, index, rng=rng)
+    if balance is not None:
+        counts = rebalance(counts, balance, rng=rng)
     best = Annotations.empty()
     for _ in range(_NUM_REDRAWS):
         placed = _place_all(model, counts, canvas, rng=rng, jitter=jitter)

@@ -24,7 +24,7 @@ _ROOT: Final = Path(__file__).parents[1]
 ENTRY_MODULES: Final[Mapping[StageName, str]] = {
     "prepare": "synthdata.datasets.prepare",
     "fit": "synthdata.training.fit",
-    "layout": "synthdata.layout.sets",
+    "layout": "synthdata.layout.run",
     "generate": "synthdata.generators.pools",
     "score": "synthdata.scoring",
     "filter": "synthdata.filters.run",
