@@ -168,21 +168,20 @@ def _replace(out_dir: Path, section: StageSection, parts: KeyParts) -> None:
     kept = move_aside(out_dir)
     if bring_back(out_dir, key):
         shutil.rmtree(fresh)
-        logger.info("%s: found again what was set aside under this config", stage)
     else:
         fresh.rename(out_dir)
     if kept is not None:
-        again = "" if complete_key(out_dir) == key else ", computing afresh"
-        logger.warning("%s: %s%s; what lay there is kept in %s", stage, reason, again, kept)
+        what = "found again" if complete_key(out_dir) == key else "computing afresh"
+        logger.warning("%s: %s (%s); what lay there is kept in %s", stage, what, reason, kept)
 
 
 def _reason(out_dir: Path, section: StageSection, parts: KeyParts) -> str:
     if complete_key(out_dir) is None:
-        return "unfinished, of another config"
+        return "it was unfinished, and of another config"
     try:
-        return f"changed: {'; '.join(what_changed(read_record(out_dir), section, parts))}"
+        return "; ".join(what_changed(read_record(out_dir), section, parts))
     except (DamagedFileError, KeyError):
-        return "of another config"
+        return "it was of another config"
 
 
 def _link_tree(source: Path, target: Path) -> None:
