@@ -107,9 +107,8 @@ class ExperimentConfig(Section):
         unknown = sorted(used - set(self.pools))
         if unknown:
             raise ValueError(f"an arm names pool {unknown[0]!r}, there is {sorted(self.pools)}")
-        balanced = [
-            n for n, pool in self.pools.items() if pool.kind == "generator" and pool.balance
-        ]
+        made = {name: p for name, p in self.pools.items() if isinstance(p, GeneratorPool)}
+        balanced = [name for name, pool in made.items() if pool.balance]
         if balanced and self.layout.kind != "sampled":
             raise ValueError(
                 f"pools.{balanced[0]}.balance needs layout.kind sampled, got {self.layout.kind}"
