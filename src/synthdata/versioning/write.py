@@ -59,7 +59,7 @@ def write_versions(
             one arm share an id.
     """
     prepared, writer = ingredients.prepared, _ImageWriter()
-    evaluation = {
+    evaluation: dict[str, Any] = {
         name: _write_evaluation_set(prepared.split(name), out_dir / EVAL / name, writer)
         for name in SPLITS
     }
