@@ -50,10 +50,10 @@ def test_it_is_a_data_set_of_its_own_in_yolo_form_too(workspace: Path) -> None:
     for sample in dataset:
         assert sha256_file(dataset.image_path(sample)) == sample.sha256
         with Image.open(dataset.image_path(sample)) as image:
-            assert image.size == (sample.width, sample.height) == (96, 72)
+            assert image.size == (sample.width, sample.height) == (64, 48)
         rows = np.loadtxt(dataset.root / "labels" / f"{sample.sample_id}.txt", ndmin=2)
         np.testing.assert_array_equal(rows[:, 0], sample.annotations.class_id)
-        boxes = cxcywh_to_xyxy(rows[:, 1:].astype(np.float32), width=96, height=72)
+        boxes = cxcywh_to_xyxy(rows[:, 1:].astype(np.float32), width=64, height=48)
         np.testing.assert_allclose(boxes, sample.annotations.xyxy, atol=1e-3)
     metrics = read_json(version / "metrics.json")
     objects = sum(len(sample.annotations) for sample in dataset)
@@ -82,13 +82,12 @@ def test_data_that_changed_is_read_again(workspace: Path) -> None:
     other = workspace / "other"
     for kind in ("images", "labels"):
         (other / kind / "test").mkdir(parents=True)
-    (other / "data.yaml").write_text("test: images/test\nnames: ['0']\n")
+    names = load_dataset(prepared).class_names
+    (other / "data.yaml").write_text(f"test: images/test\nnames: {list(names)}\n")
     noise = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
     Image.fromarray(noise).resize((64, 48)).save(other / "images" / "test" / "a.png")
     label = other / "labels" / "test" / "a.txt"
     label.write_text("0 0.5 0.5 0.2 0.2\n")
-    names = load_dataset(prepared).class_names
-    (other / "data.yaml").write_text(f"test: images/test\nnames: {list(names)}\n")
     folder = "evaluation.shifted={other: {source: {kind: folder, path: other, format: yolo}}}"
     first = run(workspace, folder)["version"]
     assert run(workspace, folder)["version"].reused
