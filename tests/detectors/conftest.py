@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from builders import write_dataset
+from synthdata.armfolder import PHASES
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.config.train import TrainConfig
+from synthdata.files import write_json
 
 LIST_LENGTH = 8
 
@@ -38,6 +40,7 @@ def version_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples = write_dataset(folder, num=num, seed=seed, prefix=name).samples
         lines = [f"./{samples[i % num].path.as_posix()}" for i in range(LIST_LENGTH)]
         (folder / "train.txt").write_text("\n".join(lines) + "\n")
+        write_json(folder / PHASES, [{"list": "train.txt", "steps": 1.0, "learning_rate": 1.0}])
     write_dataset(root / "eval" / "val", num=3, seed=10, split="val", prefix="val", size=(160, 120))
     write_dataset(root / "eval" / "test", num=2, seed=11, split="test", prefix="test")
     return root

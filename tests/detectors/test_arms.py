@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from builders import write_dataset
+from synthdata.armfolder import PHASES
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.config.train import TrainConfig
 from synthdata.detectors.arms import train_arms
 from synthdata.detectors.jobs import read_predictions, train_and_predict
 from synthdata.errors import DatasetError, TrainingError
-from synthdata.files import read_json
+from synthdata.files import read_json, write_json
 from synthdata.manifest import load_dataset, save_dataset
 from torch_files import tensors
 
@@ -93,12 +95,50 @@ def test_another_split_is_evaluated_without_training(
     before = {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
     final = section.model_copy(update={"evaluation_split": "test"})
     metrics = train_arms(final, version_dir=version_dir, out_dir=out_dir)
-    assert (metrics["evaluation_split"], metrics["num_evaluation_images"]) == ("test", 2)
+    assert metrics["evaluation_split"] == "test"
+    assert metrics["sets"]["test"]["num_images"] == 2
     assert before == {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
     logs = [path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/log.txt")]
     again = train_arms(section, version_dir=version_dir, out_dir=out_dir)
     assert again == trained[1]
     assert logs == [path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/log.txt")]
+
+
+def test_a_shifted_set_is_scored_without_training(
+    trained: Trained, section: TrainConfig, own_version_dir: Path, tmp_path: Path
+) -> None:
+    out_dir = Path(shutil.copytree(trained[0], tmp_path / "train"))
+    before = {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
+    write_dataset(own_version_dir / "eval" / "other-lab", num=2, seed=12, prefix="other")
+
+    shifted = section.model_copy(update={"shifted": True})
+    metrics = train_arms(shifted, version_dir=own_version_dir, out_dir=out_dir)
+
+    assert before == {path: path.stat().st_mtime_ns for path in out_dir.glob("jobs/*/weights.pt")}
+    assert metrics["arms"] == trained[1]["arms"]
+    assert {name: one["num_images"] for name, one in metrics["sets"].items()} == {
+        "val": 3, "other-lab": 2,
+    }  # fmt: skip
+    assert set(metrics["shifted"]) == {"other-lab"}
+    assert set(metrics["shifted"]["other-lab"]) == {"real", "synthetic"}
+
+
+def test_phases_share_out_the_steps(
+    section: TrainConfig, own_version_dir: Path, tmp_path: Path
+) -> None:
+    arm = own_version_dir / "arms" / "real"
+    (arm / "train-2.txt").write_text("./images/real-000.png\n" * 8)
+    phases = [
+        {"list": "train.txt", "steps": 0.5, "learning_rate": 1.0},
+        {"list": "train-2.txt", "steps": 0.5, "learning_rate": 0.1},
+    ]
+    write_json(arm / PHASES, phases)
+
+    metrics = train_arms(section, version_dir=own_version_dir, out_dir=tmp_path)
+
+    assert {values["steps"] for values in metrics["arms"].values()} == {4}
+    losses = pd.read_csv(tmp_path / "jobs" / "real" / "losses.csv")
+    assert losses["phase"].tolist() == [1, 2]
 
 
 def test_kill_9_costs_the_training_in_flight_and_changes_nothing(

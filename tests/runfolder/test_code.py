@@ -61,7 +61,7 @@ def test_docstrings_comments_and_blank_lines_change_no_key(package: Path, tmp_pa
         # In the room, or in what the room imports.
         ("layout/sampled.py", {"layout"}),
         ("layout/geometry.py", {"layout", "generate", "score"}),
-        ("generators/copy_paste.py", {"generate", "score"}),
+        ("generators/paste.py", {"generate", "score"}),
         # Imported inside a function, and run as a process of its own.
         ("training/finetune.py", {"fit"}),
         ("training/finetune_worker.py", {"fit"}),
