@@ -109,21 +109,18 @@ def test_a_package_without_a_stages_entry_is_refused(tmp_path: Path) -> None:
         deciding_code("layout", tmp_path)
 
 
-def test_nothing_heavy_is_imported_and_it_is_fast() -> None:
+def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from synthdata.runfolder.code import installed_code\n"
-        "start = time.process_time()\n"
         "installed_code('generate')\n"
-        "print(time.process_time() - start)\n"
         "print([m for m in ('torch', 'diffusers', 'ultralytics', 'synthdata.generators')"
         " if m in sys.modules])\n"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    assert float(shown[0]) < 1.0
-    assert shown[1] == "[]"
+    ).stdout.split()
+    assert shown == ["[]"]
 
 
 def test_a_stages_code_is_read_once() -> None:
