@@ -126,7 +126,7 @@ def test_an_interrupt_has_status_130(tmp_path: Path) -> None:
     running = subprocess.Popen(
         ["python", "-c", heeding], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (tmp_path / "runs" / "smoke" / "seed-0" / "fit").is_dir():
         assert time.monotonic() < deadline
         time.sleep(0.1)
