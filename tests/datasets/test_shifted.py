@@ -195,7 +195,7 @@ def test_an_absent_class_is_warned_of_and_no_class_at_all_refused(
     assert "other: .: warning: no object of 'dog': mAP leaves it out" in caplog.text
 
     write_other(tmp_path / "elsewhere", ("cat", "owl"), labelled=("owl",))
-    with pytest.raises(DatasetError, match="has none, so no detector can be scored on it"):
+    with pytest.raises(DatasetError, match="has none, so it shows a detector nothing to find"):
         prepared(own, tmp_path, ignore_classes=["owl"])
 
 

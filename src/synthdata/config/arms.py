@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from synthdata.config.base import PositiveFloat, Section
-from synthdata.config.pools import PoolConfig, uses_generator
+from synthdata.config.pools import PoolConfig, uses_folder, uses_generator
 
 Role = Literal["reference", "free", "candidate", "ceiling"]
 Sampling = Literal["even", "repeat_factor", "instance_balanced"]
@@ -140,7 +140,7 @@ def resolve_arm(name: str, arm: ArmConfig, pools: Mapping[str, PoolConfig]) -> A
     """
     made = uses_generator(pools, arm.pools)
     ceiling = any("reserve" in mixture.real for mixture in arm.mixtures())
-    brought = any(pools[pool].kind == "folder" for pool in arm.pools)
+    brought = uses_folder(pools, arm.pools)
     derived: Role = "ceiling" if ceiling else "candidate" if made or brought else "free"
     if ceiling and arm.role not in (None, "ceiling"):
         raise ValueError(

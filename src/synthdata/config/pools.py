@@ -35,11 +35,16 @@ class FolderPool(Section):
     Attributes:
         path: Folder, relative to the workspace or absolute; all of its splits are taken.
         format: How it is labelled.
+        repair: Drop boxes that the check reports as errors, instead of stopping.
+        ignore_classes: Classes of the folder that the run doesn't know and whose objects are
+            left out. They stay in the images, as background.
     """
 
     kind: Literal["folder"]
     path: Path
     format: Literal["yolo", "coco", "voc"]
+    repair: bool = False
+    ignore_classes: tuple[str, ...] = ()
 
 
 PoolConfig = Annotated[GeneratorPool | PasteConfig | FolderPool, Field(discriminator="kind")]
@@ -73,3 +78,8 @@ def _builds_on(pool: PoolConfig) -> str | None:
 def uses_generator(pools: Mapping[str, PoolConfig], wanted: set[str]) -> bool:
     """Return whether a diffusion model has a part in any of the wanted pools."""
     return any(isinstance(pools[name], GeneratorPool) for name in pool_order(pools, wanted))
+
+
+def uses_folder(pools: Mapping[str, PoolConfig], wanted: set[str]) -> bool:
+    """Return whether images that the user brought have a part in any of the wanted pools."""
+    return any(isinstance(pools[name], FolderPool) for name in pool_order(pools, wanted))

@@ -45,7 +45,7 @@ def with_classes(
     if not sum(len(sample.annotations) for sample in mapped):
         raise DatasetError(
             f"expected objects of the run's classes {', '.join(class_names)}, {dataset.root} has "
-            "none, so no detector can be scored on it"
+            "none, so it shows a detector nothing to find"
         )
     return mapped, {name: counts[name] for name in ignored}
 

@@ -15,8 +15,9 @@ from synthdata.datasets.sources import folder_fingerprint, read_source
 from synthdata.datasets.write import write_images
 from synthdata.errors import DatasetError
 from synthdata.files import sha256_json
-from synthdata.formats.assemble import assemble, raise_for
+from synthdata.formats.assemble import BOX_CODES, assemble, raise_for
 from synthdata.formats.images import read_rgb
+from synthdata.formats.records import RawDataset
 from synthdata.samples import DetectionDataset, Sample
 
 logger = logging.getLogger(__name__)
@@ -43,25 +44,27 @@ def read_folder_pool(
         out_dir: Gets the images.
 
     Raises:
-        DatasetError: If it isn't there, has errors, has objects of unknown classes or none of
-            the known ones, or holds an image of val or test.
+        DatasetError: If it isn't there, has errors, has objects of classes that are neither known
+            nor ignored or none of the known ones, or holds an image of val or test.
     """
     try:
-        raw = read_source(FolderSource(kind="folder", path=pool.path, format=pool.format), Path())
+        raw = _read_as_train(pool)
         inspection = inspect_records(raw)
-        raise_for(inspection.problems, raw.root)
-        found, _ = with_classes(assemble(raw), train.class_names, ())
+        repaired = [p for p in inspection.problems if pool.repair and p.code in BOX_CODES]
+        raise_for([p for p in inspection.problems if p not in repaired], raw.root)
+        labelled = assemble(raw, drop_bad_boxes=pool.repair)
+        found, _ = with_classes(labelled, train.class_names, pool.ignore_classes)
         _refuse_leaks(inspection.prints, held_out)
     except DatasetError as error:
         raise DatasetError(f"pools.{name}: {error}") from error
     for problem in inspection.problems:
-        logger.warning("pool %s: %s", name, problem)
+        dropped = "dropped the box: " if problem in repaired else ""
+        logger.warning("pool %s: %s%s", name, dropped, problem)
     digest = sha256_json(pool.model_dump(mode="json"))
     samples = tuple(
         replace(
             sample,
             sample_id=f"{name}-{sample.sample_id}",
-            split="train",
             origin="provided",
             pool=name,
             config_sha256=digest,
@@ -80,6 +83,12 @@ def read_folder_pool(
         for sample in written:
             written.image_path(sample).replace(out_dir / sample.path)
     return list(written.samples)
+
+
+def _read_as_train(pool: FolderPool) -> RawDataset:
+    """Return the folder's records as one split, so that an image may be in two of its own."""
+    raw = read_source(FolderSource(kind="folder", path=pool.path, format=pool.format), Path())
+    return replace(raw, images=[replace(image, split="train") for image in raw.images])
 
 
 def _refuse_leaks(prints: Mapping[Path, Fingerprint], held_out: DetectionDataset) -> None:
