@@ -42,10 +42,10 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         if sync:
-            _sync(temporary)
+            sync_path(temporary)
         temporary.replace(path)
         if sync:
-            _sync(path.parent)
+            sync_path(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,7 +61,7 @@ def replacing_dir(path: Path) -> Iterator[Path]:
         sync_tree(temporary)
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
-        _sync(path.parent)
+        sync_path(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -70,18 +70,18 @@ def sync_files(paths: Iterable[Path]) -> None:
     """Return when files and the folders that name them are on the disk."""
     files = list(paths)
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(_sync, files))
-        list(pool.map(_sync, {file.parent for file in files}))
+        list(pool.map(sync_path, files))
+        list(pool.map(sync_path, {file.parent for file in files}))
 
 
 def sync_tree(folder: Path) -> None:
     """Return when a folder and all in it are on the disk; links in it aren't followed."""
     inside = [path for path in folder.rglob("*") if not path.is_symlink()]
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(_sync, [*inside, folder]))
+        list(pool.map(sync_path, [*inside, folder]))
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Return when a file's bytes, or a folder's names, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

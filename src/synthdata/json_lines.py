@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from synthdata.errors import RunError
+from synthdata.files import sync_path
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -45,7 +46,7 @@ def append_row(path: Path, row: BaseModel) -> None:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            _sync_folder(path.parent)
+            sync_path(path.parent)
 
 
 def read_rows(path: Path, model: type[Row]) -> list[Row]:
@@ -100,12 +101,3 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Wait until a new file's name is on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

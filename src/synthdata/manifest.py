@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from synthdata.errors import DatasetError
-from synthdata.files import naming_damage, read_json, replacing, write_json
+from synthdata.files import naming_damage, read_json, replacing, sha256_file, write_json
 from synthdata.formats.coco import annotations_by_image, class_names_of, to_coco
 from synthdata.samples import Annotations, DetectionDataset, Layout, Sample
 
@@ -78,6 +78,27 @@ def _refuse_missing(root: Path, samples: Sequence[Sample]) -> None:
         raise DatasetError(
             f"{root} has lost {len(missing)} of its {len(samples)} images, {missing[0]} the first; "
             "remove the config.yaml of its stage and run the stage again, which makes them anew"
+        )
+
+
+def check_image(file: Path, sample: Sample) -> None:
+    """Compare an image with the digest that its manifest has of it, if it has one.
+
+    Args:
+        file: Where the image is.
+        sample: Its row.
+
+    Raises:
+        DatasetError: If it isn't there, or is another.
+    """
+    if not sample.sha256:
+        return
+    found = sha256_file(file) if file.is_file() else "no file"
+    if found != sample.sha256:
+        raise DatasetError(
+            f"{file} isn't the image that its manifest names: expected sha256 {sample.sha256}, "
+            f"got {found}; it was changed, cut or lost after its stage was done: remove that "
+            "stage's folder and run it again"
         )
 
 

@@ -1,27 +1,26 @@
 """What of a shard counts as made, after a crash, a lost file or another shard size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from builders import write_dataset
-from generators.test_pools import bytes_of, layouts_of, section
+from generators.test_pools import bytes_of, section
 from synthdata.config.generate import GenerateConfig
-from synthdata.generators.pools import generate_pools
+from synthdata.generators.pools import PoolInputs, generate_pools
 from synthdata.manifest import load_dataset
 from synthdata.samples import DetectionDataset
 
 
 def paste(shard_size: int) -> GenerateConfig:
-    return section(shard_size=shard_size, generators={"copy_paste": {"kind": "copy_paste"}})
+    return section(shard_size=shard_size, pools={"copy_paste": {"kind": "paste", "num_images": 6}})
 
 
 def make(train: DetectionDataset, out_dir: Path, shard_size: int = 2) -> dict[str, bytes]:
-    generate_pools(
-        paste(shard_size), model_dir=out_dir, train=train, layouts=layouts_of(train, 6),
-        out_dir=out_dir,
-    )  # fmt: skip
+    inputs = PoolInputs(train, held_out=replace(train, samples=()), layouts={})
+    generate_pools(paste(shard_size), inputs, out_dir=out_dir)
     return bytes_of(out_dir)
 
 
@@ -48,7 +47,7 @@ def made(train: DetectionDataset, tmp_path: Path) -> Path:
 
 
 def image(folder: Path, number: int) -> Path:
-    return folder / "images" / f"copy_paste-layout-{number}.png"
+    return folder / "images" / f"copy_paste-layout-{number:05d}.png"
 
 
 def test_a_lost_image_is_made_again(train: DetectionDataset, made: Path) -> None:

@@ -16,10 +16,10 @@ from synthdata.detectors.base import (
     description_path,
     training_list_path,
 )
-from synthdata.errors import DatasetError
 from synthdata.files import link_or_copy, sha256_file, sha256_json, write_json
 from synthdata.formats.coco import to_coco
 from synthdata.formats.yolo import label_text
+from synthdata.manifest import check_image
 from synthdata.samples import Annotations, DetectionDataset, Sample
 
 # What a config permits doesn't change the weights; of the policy its numbers do.
@@ -91,19 +91,7 @@ def check_images(dataset: DetectionDataset) -> None:
         DatasetError: If an image isn't there, or is another.
     """
     for sample in dataset:
-        _check_image(dataset.image_path(sample), sample)
-
-
-def _check_image(path: Path, sample: Sample) -> None:
-    if not sample.sha256:
-        return
-    found = sha256_file(path) if path.is_file() else "no file"
-    if found != sample.sha256:
-        raise DatasetError(
-            f"{path} isn't the image that its manifest names: expected SHA-256 {sample.sha256}, "
-            f"got {found}; it was changed, damaged or removed after its stage had finished, so "
-            "delete that stage's folder and run the stage again"
-        )
+        check_image(dataset.image_path(sample), sample)
 
 
 def write_training_data(
@@ -117,7 +105,7 @@ def write_training_data(
     renamed = []
     for sample in _unique(phases).values():
         path = Path("images", f"{sample.sample_id}{sample.path.suffix}")
-        _check_image(dataset.image_path(sample), sample)
+        check_image(dataset.image_path(sample), sample)
         link_or_copy(dataset.image_path(sample), data_dir / path)
         label = data_dir / "labels" / f"{sample.sample_id}.txt"
         label.parent.mkdir(exist_ok=True)

@@ -1,53 +1,36 @@
-"""Stage `generate`: the images of every pool, shard by shard.
+"""Stage `generate`: the images of every pool."""
 
-A shard's record is written after its images are on the disk, and holds their digests. A killed
-run redoes at most the shards in flight, and those of which an image was lost or changed since; its
-pixels equal an undisturbed run's.
-"""
-
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from PIL import Image
-from tqdm import tqdm
 
 from synthdata.conditioning import prompt_for
 from synthdata.config.generate import GenerateConfig
 from synthdata.config.generator import ControlNetConfig
 from synthdata.config.paste import PasteConfig
 from synthdata.config.pools import REAL, FolderPool, GeneratorPool, PoolConfig
-from synthdata.errors import DamagedFileError, GenerationError
+from synthdata.errors import GenerationError
 from synthdata.files import (
-    read_json,
-    replacing,
-    sha256_file,
     sha256_json,
-    sync_files,
-    write_json,
 )
 from synthdata.generators import build_generator
-from synthdata.generators.base import ImageGenerator
 from synthdata.generators.folder import read_folder_pool
 from synthdata.generators.paste import PasteGenerator
-from synthdata.generators.streams import count_streams, map_streams
+from synthdata.generators.shards import Maker, make_in_shards
+from synthdata.generators.streams import count_streams
 from synthdata.manifest import save_dataset
 from synthdata.samples import (
     Annotations,
     DetectionDataset,
-    GeneratedSample,
     GenerationRequest,
     Layout,
-    Sample,
 )
 from synthdata.seeding import derive_seed
 from synthdata.training.card import read_card
-from synthdata.training.hardware import free_memory, peak_memory, reset_peak_memory
+from synthdata.training.hardware import free_memory
 
 
 @dataclass(frozen=True)
@@ -65,32 +48,6 @@ class PoolInputs:
     held_out: DetectionDataset
     layouts: Mapping[float, Sequence[Layout]]
     model_dir: Path | None = None
-
-
-@dataclass(frozen=True)
-class _Shard:
-    """Some of a pool's requests, and the file that says that they are done."""
-
-    pool: str
-    requests: Sequence[GenerationRequest]
-    record: Path
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """How a pool's images are made.
-
-    Attributes:
-        requests: An image each.
-        build: Returns a generator of them.
-        streams: How many generators can work side by side; None if one takes all of the machine.
-        config_sha256: Digest of the settings that make the images.
-    """
-
-    requests: Sequence[GenerationRequest]
-    build: Callable[[], ImageGenerator]
-    streams: int | None
-    config_sha256: str
 
 
 def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path) -> dict[str, Any]:
@@ -120,7 +77,7 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
             metrics[name] = {"images": len(samples), "elapsed_s": round(elapsed_s, 3)}
         else:
             maker = _maker(section, name, pool, inputs, made)
-            samples, metrics[name] = _make_pool(name, maker, section.shard_size, out_dir)
+            samples, metrics[name] = make_in_shards(name, maker, section.shard_size, out_dir)
         if isinstance(pool, GeneratorPool):
             # Here, since only this kind of pool needs diffusers.
             from synthdata.generators.model import sampling_hardware
@@ -139,7 +96,7 @@ def _maker(
     pool: GeneratorPool | PasteConfig,
     inputs: PoolInputs,
     made: Mapping[str, DetectionDataset],
-) -> _Maker:
+) -> Maker:
     if isinstance(pool, PasteConfig):
         canvases = inputs.train if pool.onto == REAL else made[pool.onto]
         # Pasted images follow no layout: they are numbered as if there were one for each.
@@ -147,7 +104,7 @@ def _maker(
             Layout(f"layout-{i:05d}", 0, 0, Annotations.empty())
             for i in range(pool.num_images or 0)
         ]
-        return _Maker(
+        return Maker(
             requests=_requests(section, name, numbered),
             build=partial(PasteGenerator, pool, donors=inputs.train, canvases=canvases),
             streams=None,
@@ -160,7 +117,7 @@ def _maker(
         template = read_card(inputs.model_dir).prompt_template
     layouts = inputs.layouts[pool.balance or 0.0]
     names = inputs.train.class_names
-    return _Maker(
+    return Maker(
         requests=_requests(section, name, layouts, template=template, class_names=names),
         build=partial(
             build_generator, pool.generator, model_dir=inputs.model_dir, dataset=inputs.train
@@ -192,119 +149,3 @@ def _requests(
         )
         for layout in layouts
     ]
-
-
-def _make_pool(
-    name: str, maker: _Maker, shard_size: int, out_dir: Path
-) -> tuple[list[Sample], dict[str, Any]]:
-    """Make the shards that have no record yet; return all samples and the pool's metrics."""
-    reset_peak_memory()
-    shards = [
-        _Shard(
-            name,
-            maker.requests[start : start + shard_size],
-            out_dir / "shards" / f"{name}-{start // shard_size:05d}.json",
-        )
-        for start in range(0, len(maker.requests), shard_size)
-    ]
-    todo = [shard for shard in shards if not _is_whole(shard, out_dir)]
-    if todo:
-        made = _make_shards(maker, todo, out_dir=out_dir)
-        for _ in tqdm(made, desc=f"generate: {name}", unit="shard", total=len(todo), disable=None):
-            pass
-    records = [read_json(shard.record) for shard in shards]
-    elapsed_s = _time_covered((record["began"], record["ended"]) for record in records)
-    samples = [_sample_from_json(row) for record in records for row in record["samples"]]
-    return samples, {
-        "images": len(samples),
-        "elapsed_s": round(elapsed_s, 3),
-        "images_per_s": round(len(samples) / max(elapsed_s, 1e-9), 3),
-        **peak_memory(),
-    }
-
-
-def _is_whole(shard: _Shard, out_dir: Path) -> bool:
-    """Return whether a shard's record and images are as they were written.
-
-    A record is of other requests where the shards had another size.
-    """
-    try:
-        rows = read_json(shard.record)["samples"]
-    except (FileNotFoundError, DamagedFileError):
-        return False
-    files = {row["sample_id"]: (out_dir / row["path"], row["sha256"]) for row in rows}
-    return list(files) == [request.sample_id for request in shard.requests] and all(
-        path.is_file() and sha256_file(path) == sha256 for path, sha256 in files.values()
-    )
-
-
-def _make_shards(maker: _Maker, shards: Sequence[_Shard], *, out_dir: Path) -> Iterator[Path]:
-    """Make shards, side by side where they can be, and yield their records in order."""
-    generators = [maker.build() for _ in range(min(maker.streams or 1, len(shards)))]
-
-    def make(generator: ImageGenerator, shard: _Shard) -> Path:
-        return _make_shard(generator, maker.config_sha256, shard, out_dir)
-
-    if maker.streams is None:
-        yield from (make(generators[0], shard) for shard in shards)
-    else:
-        yield from map_streams(make, generators, shards)
-
-
-def _make_shard(
-    generator: ImageGenerator, config_sha256: str, shard: _Shard, out_dir: Path
-) -> Path:
-    """Make a shard's images, then its record, and return that."""
-    began = time.time()
-    rows = [
-        _write(made, shard.pool, config_sha256, out_dir)
-        for made in generator.generate(shard.requests)
-    ]
-    sync_files(out_dir / row["path"] for row in rows)
-    # By the clock on the wall, since a resumed run's other shards are of another process.
-    write_json(shard.record, {"began": began, "ended": time.time(), "samples": rows})
-    return shard.record
-
-
-def _time_covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Return the seconds in which at least one shard was being made."""
-    covered, until = 0.0, -math.inf
-    for began, ended in sorted(spans):
-        covered += max(0.0, ended - max(began, until))
-        until = max(until, ended)
-    return covered
-
-
-def _write(made: GeneratedSample, pool: str, config_sha256: str, out_dir: Path) -> dict[str, Any]:
-    """Write the image and return its row of the shard's record."""
-    request = made.request
-    path = Path("images") / f"{request.sample_id}.png"
-    with replacing(out_dir / path, sync=False) as temporary:
-        # A stronger compression takes 4 times as long, for files an eighth smaller.
-        Image.fromarray(made.image).save(temporary, compress_level=1)
-    return {
-        "sample_id": request.sample_id,
-        "path": path.as_posix(),
-        "width": made.image.shape[1],
-        "height": made.image.shape[0],
-        "origin": made.origin,
-        "sha256": sha256_file(out_dir / path),
-        "seed": request.seed,
-        "layout_id": request.layout.layout_id,
-        "prompt": request.prompt,
-        "pool": pool,
-        "config_sha256": config_sha256,
-        "xyxy": made.annotations.xyxy.tolist(),
-        "class_id": made.annotations.class_id.tolist(),
-    }
-
-
-def _sample_from_json(row: dict[str, Any]) -> Sample:
-    values = {key: value for key, value in row.items() if key not in ("xyxy", "class_id")}
-    return Sample(
-        **values | {"path": Path(row["path"])},
-        split="train",
-        annotations=Annotations(
-            xyxy=np.array(row["xyxy"], np.float32), class_id=np.array(row["class_id"], np.int64)
-        ),
-    )

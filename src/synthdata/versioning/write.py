@@ -18,10 +18,10 @@ import yaml
 from synthdata.armfolder import ARMS, EVAL, PHASES, SPLITS, list_name
 from synthdata.config.version import VersionConfig
 from synthdata.datasets.shifted import ShiftedSet, write_shifted
-from synthdata.errors import DatasetError, VersioningError
-from synthdata.files import link_or_copy, replacing_dir, sha256_file, write_json
+from synthdata.errors import VersioningError
+from synthdata.files import link_or_copy, replacing_dir, write_json
 from synthdata.formats.yolo import label_text
-from synthdata.manifest import save_dataset
+from synthdata.manifest import check_image, save_dataset
 from synthdata.samples import DetectionDataset, Sample
 from synthdata.versioning.arms import Arm, build_arm, list_length
 from synthdata.versioning.cards import Provenance, arm_card, render_card
@@ -140,10 +140,10 @@ class _ImageWriter:
     """Writes data sets of images that are hard links, each checked once.
 
     Attributes:
-        checked: Digest by file, of those that are what their manifest says.
+        checked: Those that are what their manifest says.
     """
 
-    checked: dict[Path, str] = field(default_factory=dict)
+    checked: set[Path] = field(default_factory=set)
 
     def write(
         self, files: Iterable[tuple[Sample, Path]], class_names: tuple[str, ...], root: Path
@@ -158,25 +158,15 @@ class _ImageWriter:
                     f"two images have the id {sample.sample_id!r} ({file} is one of them); ids "
                     "must differ between real and extra images"
                 )
-            digest = self._check(sample, file)
+            if file not in self.checked:
+                check_image(file, sample)
+                self.checked.add(file)
             link_or_copy(file, root / path)
-            samples.append(replace(sample, path=path, sha256=digest))
+            samples.append(replace(sample, path=path))
         dataset = DetectionDataset(root=root, class_names=class_names, samples=tuple(samples))
         _write_labels(dataset)
         save_dataset(dataset)
         return dataset
-
-    def _check(self, sample: Sample, file: Path) -> str:
-        if file not in self.checked:
-            found = sha256_file(file) if file.is_file() else "no file"
-            if found != sample.sha256:
-                raise DatasetError(
-                    f"{file} isn't the image that its manifest names: expected sha256 "
-                    f"{sample.sha256}, got {found}; it was changed, cut or lost after its stage "
-                    "was done: remove that stage's folder and run it again"
-                )
-            self.checked[file] = found
-        return self.checked[file]
 
 
 def _write_labels(dataset: DetectionDataset) -> None:
