@@ -10,7 +10,7 @@ from PIL import Image
 
 from builders import write_dataset
 from synthdata.config import load_config
-from synthdata.errors import DatasetError
+from synthdata.errors import DatasetError, GenerationError
 from synthdata.formats.yolo import save_yolo
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
@@ -137,3 +137,20 @@ def test_an_error_leaves_nothing_that_counts_as_done(workspace: Path) -> None:
     assert not (out_dir / "config.yaml").exists()
     label.write_text(sound)
     assert generate(workspace).metrics["pools"]["renders"]["images"] == 3
+
+
+def test_pools_whose_images_would_share_an_id_are_refused(workspace: Path) -> None:
+    for kind, suffix in (("images", ".png"), ("labels", ".txt")):
+        file = workspace / "renders" / kind / "train" / f"scene-000{suffix}"
+        file.rename(file.with_name(f"2-scene-000{suffix}"))
+    twin = write_dataset(workspace / "c", num=1, size=(128, 96), seed=8, prefix="scene")
+    save_yolo(twin, workspace / "more")
+
+    with pytest.raises(
+        GenerationError, match=r"'renders' and 'renders-2' both have an image 'renders-2-scene-000'"
+    ):
+        generate(
+            workspace,
+            "pools.renders-2={kind: folder, path: more, format: yolo}",
+            "arms.both.extra.renders-2=0.1",
+        )

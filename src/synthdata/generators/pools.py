@@ -63,7 +63,8 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
 
     Raises:
         DatasetError: If a folder of labelled images has errors, or other classes.
-        GenerationError: If a generator can't be built or doesn't suit the layouts.
+        GenerationError: If a generator can't be built or doesn't suit the layouts, or two pools
+            give an image the same id.
     """
     made: dict[str, DetectionDataset] = {}
     metrics: dict[str, Any] = {}
@@ -85,9 +86,21 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
             metrics[name] |= sampling_hardware(pool.generator).describe()
         made[name] = DetectionDataset(out_dir, inputs.train.class_names, tuple(samples))
         free_memory()
+    _refuse_shared_ids(made)
     everything = tuple(sample for pool in made.values() for sample in pool)
     save_dataset(DetectionDataset(out_dir, inputs.train.class_names, everything))
     return {"pools": metrics}
+
+
+def _refuse_shared_ids(pools: Mapping[str, DetectionDataset]) -> None:
+    owners: dict[str, str] = {}
+    for name, sample in ((name, sample) for name, pool in pools.items() for sample in pool):
+        other = owners.setdefault(sample.sample_id, name)
+        if other != name:
+            raise GenerationError(
+                f"pools {other!r} and {name!r} both have an image {sample.sample_id!r}, the "
+                "pool's name before its own; give one of the pools another name"
+            )
 
 
 def _maker(
