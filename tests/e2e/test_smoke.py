@@ -131,7 +131,7 @@ def test_each_filter_is_measured_against_a_random_drop(
         "synthetic_filtered",
     }  # fmt: skip
     version = read_json(ablation / "seed-0" / "version" / "metrics.json")["arms"]
-    lengths = {arm["training_list"]["length"] for arm in version.values()}
+    lengths = {arm["training_lists"]["train.txt"]["length"] for arm in version.values()}
     assert lengths == {CONFIG.version.list_length}
     fitted = [
         folder / RUN / "seed-0" / "fit" / "metrics.json" for folder in (smoke_workspace, workspace)

@@ -132,11 +132,11 @@ def test_arms_show_their_cards_side_by_side(pools: Pools, written: Callable[...,
     arms = written() / "arms"
     found = compare_versions(arms / "real", arms / "synthetic")
     assert found.images.added == tuple(
-        s.sample_id for s in pools.generated if s.generator == "synthetic"
+        s.sample_id for s in pools.generated if s.pool == "synthetic"
     )
     assert found.images.unchanged == 4
     assert found.metrics["card.num_images"] == (4, 10)
-    assert found.metrics["card.training_list.extra.places"] == (None, 8)
+    assert found.metrics["card.training_lists.train.txt.parts.synthetic.places"] == (None, 8)
     assert json.loads(json.dumps(found.to_json()))["metrics"]["card.num_images"] == [4, 10]
 
     console = Console(width=140, no_color=True)
@@ -146,7 +146,7 @@ def test_arms_show_their_cards_side_by_side(pools: Pools, written: Callable[...,
     assert "synthetic-003, synthetic-004 and 1 more" in text
     assert "card.num_images" in text
     assert "+6" in text
-    assert "card.training_list.length" not in text  # 16 in both
+    assert "card.training_lists.train.txt.length" not in text  # 16 in both
 
 
 def test_git_revision_is_compared_and_the_working_tree_is_left_alone(history: History) -> None:

@@ -9,6 +9,9 @@ from PIL import Image
 from synthdata.armfolder import shifted_sets
 from synthdata.boxes import cxcywh_to_xyxy
 from synthdata.config import load_config
+from synthdata.config.sources import DigitsSource
+from synthdata.datasets.fetch import fetch_digits
+from synthdata.errors import DatasetError
 from synthdata.files import read_json, sha256_file
 from synthdata.manifest import load_dataset
 from synthdata.plan import plan
@@ -96,3 +99,29 @@ def test_data_that_changed_is_read_again(workspace: Path) -> None:
     label.write_text("0 0.5 0.5 0.2 0.2\n0 0.2 0.2 0.2 0.2\n")
 
     assert run(workspace, folder)["version"].metrics["eval"]["other"]["num_objects"] == 2
+
+
+@pytest.mark.parametrize("arm", ["renders", "pasted"])
+def test_an_image_of_a_folder_that_is_trained_on_is_in_no_shifted_set(
+    workspace: Path, arm: str
+) -> None:
+    kraft = DigitsSource(kind="digits", num_train=4, num_val=2, num_test=2, paper="kraft")
+    fetch_digits(kraft, workspace / "data" / "raw").rename(workspace / "own")
+    config = load_config(
+        "smoke.yaml",
+        [
+            "pools={renders: {kind: folder, path: own, format: coco}, "
+            "pasted: {kind: paste, onto: renders, num_images: 2}}",
+            f"arms={{real: {{role: reference}}, a: {{extra: {{{arm}: 0.5}}}}}}",
+            "contrasts=[[a,real]]", "seeds=[0]", "version.dvc=false",
+            "evaluation.shifted={kraft: {source: {kind: folder, path: own, format: coco}}}",
+        ],
+    )  # fmt: skip
+    prepare, generate, version, *_ = plan(config, workspace)
+    run_step(prepare)
+    run_step(generate)
+
+    with pytest.raises(
+        DatasetError, match=r"evaluation\.shifted\.kraft: (.|\n)*same picture as 'renders-train-0"
+    ):
+        run_step(version)

@@ -73,7 +73,7 @@ def test_card_counts_what_is_there(written: Callable[..., Path]) -> None:
     assert card["objects_per_class"] == dict(
         zip(dataset.class_names, objects.tolist(), strict=True)  # type: ignore[union-attr]
     )
-    assert card["training_lists"][0]["parts"]["copy_paste"] == {
+    assert card["training_lists"]["train.txt"]["parts"]["copy_paste"] == {
         "images": 5, "places": 8, "repeats_min": 1, "repeats_max": 2
     }  # fmt: skip
     assert max(lines.values()) == 2

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from synthdata.armfolder import list_name
 from synthdata.boxes import FloatArray, area
 from synthdata.config.arms import KEEP_FILTERED, KEEP_RANDOM, ArmConfig
 from synthdata.config.version import VersionConfig
@@ -86,7 +87,9 @@ def arm_card(
         "images_by_split": dict(sorted(Counter(s.split for s in samples).items())),
         "objects_per_class": dict(zip(class_names, objects.tolist(), strict=True)),
         "boxes": _box_statistics(np.concatenate([s.annotations.xyxy for s in samples])),
-        "training_lists": [_list_statistics(arm, one) for one in arm.lists],
+        "training_lists": {
+            list_name(phase): _list_statistics(arm, one) for phase, one in enumerate(arm.lists)
+        },
         "images_left_out": dict(arm.left_out),
         "sources": {
             "dataset": provenance.dataset,
@@ -194,7 +197,7 @@ def render_card(card: Mapping[str, Any]) -> str:
 
 def _list_lines(card: Mapping[str, Any]) -> Iterator[str]:
     several = len(card["training_lists"]) > 1
-    for number, training in enumerate(card["training_lists"], start=1):
+    for number, training in enumerate(card["training_lists"].values(), start=1):
         yield f"## Training list{f' of phase {number}' if several else ''}"
         yield ""
         phase = (

@@ -1,7 +1,7 @@
 """What a version is made of: real data, of each pool all or what a filter keeps, shifted sets."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synthdata.config.version import VersionConfig
@@ -45,8 +45,18 @@ def read_ingredients(
         kept = load_kept(inputs["filter"] / pool)
         extras |= {(pool, keep): images for keep, images in kept.items()}
     prepared = load_dataset(inputs["prepare"])
-    shifted = read_shifted(section.shifted, run=prepared, raw_dir=raw_dir)
+    run = _with_provided(prepared, inputs) if section.shifted else prepared
+    shifted = read_shifted(section.shifted, run=run, raw_dir=raw_dir)
     return Ingredients(prepared, extras, shifted)
+
+
+def _with_provided(prepared: DetectionDataset, inputs: Mapping[str, Path]) -> DetectionDataset:
+    """Return the real data and, behind it, the images of folders, which are trained on too."""
+    if "generate" not in inputs:
+        return prepared
+    made = load_dataset(inputs["generate"]).where(origin="provided")
+    provided = (replace(sample, path=made.image_path(sample).absolute()) for sample in made)
+    return replace(prepared, samples=(*prepared.samples, *provided))
 
 
 def _whole_pools(
