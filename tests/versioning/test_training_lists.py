@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synthdata.samples import Annotations, Sample
-from synthdata.versioning.lists import draw_places, image_weights, length_for
+from synthdata.versioning.lists import draw_places, image_weights
 
 # Class 0 is in each of four images, class 1 in the last one only.
 CLASSES = ([0, 0, 0, 0], [0, 0], [0], [0, 1])
@@ -55,12 +55,3 @@ def test_images_without_objects_weigh_as_the_lightest() -> None:
     np.testing.assert_allclose(weights, [1 / 3, 1 / 3, 2 / 3])
     none = image_weights(samples(([], [])), sampling="repeat_factor", num_classes=2)
     np.testing.assert_allclose(none, [1, 1])
-
-
-def test_the_shortest_length_fits_every_need() -> None:
-    for needs in ([(205, 1.0), (300, 0.6)], [(7, 0.3), (24, 0.7)], [(1, 0.001)], []):
-        length = length_for(needs, batch_size=16)
-        assert length % 16 == 0
-        assert all(round(length * share) >= places for places, share in needs)
-        shorter = length - 16
-        assert not shorter or any(round(shorter * share) < places for places, share in needs)

@@ -37,6 +37,18 @@ def test_a_list_has_exactly_the_shares_of_its_recipe(pools: Pools) -> None:
     assert {i.sample.sample_id for i in arm.images if i.part == "synthetic"} == kept
 
 
+@pytest.mark.parametrize("shares", [(0.7, 0.2, 0.1), (1 / 3, 1 / 3, 1 / 3), (0.45, 0.55, 0.0)])
+def test_a_list_without_real_images_is_as_long(pools: Pools, shares: tuple[float, ...]) -> None:
+    first, second, third = shares
+    phases = [{"steps": 0.5, "extra": {"copy_paste": first, "synthetic": second + third}},
+              {"steps": 0.5}]  # fmt: skip
+    for length in (16, 17, 18, 19):
+        arm = build(pools, {"phases": phases}, length=length)
+        assert [len(one.order) for one in arm.lists] == [length, length]
+        assert set(places(arm)) == {"copy_paste", "synthetic"}
+        assert "real" not in arm.left_out
+
+
 def test_even_sampling_repeats_no_image_more_than_once_more_than_another(pools: Pools) -> None:
     arm = build(pools, {"extra": {"copy_paste": 0.5}}, length=35)
     repeats = np.bincount(arm.lists[0].order)

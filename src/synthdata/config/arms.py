@@ -65,7 +65,8 @@ class Mixture(Section):
     @property
     def real_share(self) -> float:
         """Share of the places that real images fill."""
-        return max(0.0, 1.0 - sum(part.share for part in self.extra.values()))
+        rest = 1.0 - sum(part.share for part in self.extra.values())
+        return rest if rest > 1e-9 else 0.0  # 1 - .7 - .2 - .1 isn't 0
 
 
 class Phase(Mixture):

@@ -6,9 +6,9 @@ repeats fill them.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from synthdata.errors import VersioningError
 from synthdata.samples import DetectionDataset, IntArray, Sample
 from synthdata.seeding import derive_seed
 from synthdata.versioning.ingredients import Ingredients
-from synthdata.versioning.lists import draw_places, length_for
+from synthdata.versioning.lists import draw_places
 
 logger = logging.getLogger(__name__)
 
@@ -74,28 +74,52 @@ def list_length(section: VersionConfig, ingredients: Ingredients) -> int:
     Raises:
         VersioningError: If the section's own has no room for every real image of an arm.
     """
-    real_needs, extra_needs = [], []
-    for name, arm in section.arms.items():
-        widest = max(arm.mixtures(), key=_real_share)
-        num_real = len(ingredients.prepared.split(*widest.real))
-        if _real_share(widest) > 0:
-            real_needs.append((num_real, _real_share(widest), name))
-        for mixture in arm.mixtures():
-            for pool, part in mixture.extra.items():
-                share = part.share * _own_share(mixture)
-                extra_needs.append((len(ingredients.extras[pool, part.keep]), share))
-    if section.list_length == "auto":
-        needs = [(num, share) for num, share, _ in real_needs]
-        return length_for([*needs, *extra_needs], batch_size=section.batch_size)
-    for num, share, name in real_needs:
-        if round(section.list_length * share) < num:
-            least = length_for([(num, share)], batch_size=section.batch_size)
+    length = section.list_length
+    real = {name: _real_need(arm, ingredients) for name, arm in section.arms.items()}
+    if length == "auto":
+        extra = [need for arm in section.arms.values() for need in _extra_needs(arm, ingredients)]
+        return _shortest([*real.values(), *extra], batch_size=section.batch_size)
+    for name, need in real.items():
+        if not need.has_room(length):
+            least = _shortest([need], batch_size=section.batch_size)
             raise VersioningError(
-                f"arm {name!r} has {round(section.list_length * share)} places for {num} real "
-                "images, so that it would be trained on fewer than the other arms; expected "
-                f"version.list_length to be at least {least}, or auto, got {section.list_length}"
+                f"arm {name!r} has {_places(need.mixture, length)[REAL]} places for {need.images} "
+                "real images, so that it would be trained on fewer than the other arms; expected "
+                f"version.list_length to be at least {least}, or auto, got {length}"
             )
-    return section.list_length
+    return length
+
+
+@dataclass(frozen=True)
+class _Need:
+    """A part of a list that is to have a place for each of its images."""
+
+    mixture: Mixture
+    part: str
+    images: int
+
+    def has_room(self, length: int) -> bool:
+        """Return whether a list of that length has the places."""
+        return _places(self.mixture, length)[self.part] >= self.images
+
+
+def _real_need(arm: ArmConfig, ingredients: Ingredients) -> _Need:
+    """Return the need of an arm's real images, in the list that has most places for them."""
+    widest = max(arm.mixtures(), key=lambda mixture: mixture.real_share * _own_share(mixture))
+    images = len(ingredients.prepared.split(*widest.real)) if widest.real_share else 0
+    return _Need(widest, REAL, images)
+
+
+def _extra_needs(arm: ArmConfig, ingredients: Ingredients) -> Iterator[_Need]:
+    for mixture in arm.mixtures():
+        for pool, part in mixture.extra.items():
+            yield _Need(mixture, pool, len(ingredients.extras[pool, part.keep]))
+
+
+def _shortest(needs: Sequence[_Need], *, batch_size: int) -> int:
+    """Return the shortest list, a multiple of the batch, that has room for all."""
+    lengths = count(batch_size, batch_size)
+    return next(length for length in lengths if all(need.has_room(length) for need in needs))
 
 
 def _own_share(mixture: Mixture) -> float:
@@ -103,8 +127,15 @@ def _own_share(mixture: Mixture) -> float:
     return 1 - mixture.replay if isinstance(mixture, Phase) else 1.0
 
 
-def _real_share(mixture: Mixture) -> float:
-    return mixture.real_share * _own_share(mixture)
+def _places(mixture: Mixture, length: int) -> dict[str, int]:
+    """Return the places of each part of a list; they sum to those that aren't replayed."""
+    own = round(length * _own_share(mixture))
+    places = {pool: round(own * part.share) for pool, part in mixture.extra.items()}
+    rest = own - sum(places.values())
+    if mixture.real_share == 0 or rest < 0:  # what rounding left, or took too much
+        places[max(places, key=lambda pool: places[pool])] += rest
+        rest = 0
+    return places | {REAL: rest}
 
 
 def build_arm(name: str, section: VersionConfig, ingredients: Ingredients, *, length: int) -> Arm:
@@ -130,8 +161,9 @@ def build_arm(name: str, section: VersionConfig, ingredients: Ingredients, *, le
     orders: list[IntArray] = []
     for mixture in recipe.mixtures():
         before = orders[-1] if orders else np.zeros(0, np.int64)
-        replayed = rng.permutation(before)[: length - round(length * _own_share(mixture))]
-        drawn = _draw(mixture, ingredients, length - len(replayed), place, rng, arm=name)
+        places = _places(mixture, length)
+        replayed = rng.permutation(before)[: length - sum(places.values())]
+        drawn = _draw(mixture, ingredients, places, place, rng, arm=name)
         orders.append(rng.permutation(np.concatenate([*drawn, replayed])))
     used, positions = np.unique(np.concatenate(orders), return_inverse=True)
     images = list(candidates.values())
@@ -169,15 +201,13 @@ def _parts(mixture: Mixture, ingredients: Ingredients) -> Iterator[tuple[str, De
 def _draw(
     mixture: Mixture,
     ingredients: Ingredients,
-    length: int,
+    places: Mapping[str, int],
     place: Mapping[tuple[str, str], int],
     rng: np.random.Generator,
     *,
     arm: str,
 ) -> Iterator[IntArray]:
     """Yield the positions of each part's images, with repeats."""
-    places = {pool: round(length * part.share) for pool, part in mixture.extra.items()}
-    places[REAL] = max(length - sum(places.values()), 0)
     sampling = {pool: part.sampling for pool, part in mixture.extra.items()}
     sampling[REAL] = mixture.sampling
     for part, dataset in _parts(mixture, ingredients):

@@ -1,6 +1,5 @@
-"""How often each image occurs in a training list, and the list's length."""
+"""How often each image occurs in a training list."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,18 +85,3 @@ def image_weights(
         weights = (counts / np.maximum(counts.sum(axis=0), 1)).sum(axis=1)
     lightest = weights[weights > 0].min(initial=np.inf)
     return np.where(weights > 0, weights, lightest if np.isfinite(lightest) else 1.0)
-
-
-def length_for(needs: Sequence[tuple[int, float]], *, batch_size: int) -> int:
-    """Return the shortest list, a multiple of the batch, that has the places asked for.
-
-    Args:
-        needs: Places, and the share of the list that they must fit in, in (0, 1].
-        batch_size: Of the detector.
-    """
-    # Places of a share are rounded: half of one is enough.
-    least = max(((places - 0.5) / share for places, share in needs), default=1.0)
-    length = max(math.floor(least / batch_size), 1) * batch_size
-    while any(round(length * share) < places for places, share in needs):
-        length += batch_size
-    return length
