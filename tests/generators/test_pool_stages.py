@@ -139,6 +139,29 @@ def test_an_error_leaves_nothing_that_counts_as_done(workspace: Path) -> None:
     assert generate(workspace).metrics["pools"]["renders"]["images"] == 3
 
 
+def test_another_pool_repeats_no_image_of_those_that_are_there(workspace: Path) -> None:
+    folder = generate(workspace).out_dir
+    before = {path: path.stat().st_ino for path in sorted((folder / "images").iterdir())}
+    assert len(before) > 4
+
+    more = generate(
+        workspace,
+        "pools.more={kind: paste, num_images: 3}",
+        "arms.more={extra: {more: 0.5}}",
+    )
+
+    assert not more.reused
+    kept = {path for path, inode in before.items() if path.stat().st_ino == inode}
+    assert {path for path in before if "on_renders" in path.name} <= kept
+    added = {path.name for path in (folder / "images").iterdir()} - {path.name for path in before}
+    assert added == {f"more-layout-{i:05d}.png" for i in range(3)}
+    other = generate(workspace, "pools.on_renders.num_objects=[1,1]")
+    remade = {p for p, inode in before.items() if p.is_file() and p.stat().st_ino != inode}
+    assert {path for path in before if "on_renders" in path.name} <= remade
+    assert not other.reused
+    assert not list((folder / "images").glob("more-*")), "of a pool that is no more"
+
+
 def test_pools_whose_images_would_share_an_id_are_refused(workspace: Path) -> None:
     for kind, suffix in (("images", ".png"), ("labels", ".txt")):
         file = workspace / "renders" / kind / "train" / f"scene-000{suffix}"

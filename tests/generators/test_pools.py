@@ -14,7 +14,7 @@ from PIL import Image
 from synthdata.config.generate import GenerateConfig
 from synthdata.files import sha256_file
 from synthdata.generators.pools import PoolInputs, generate_pools
-from synthdata.manifest import load_dataset, save_layouts
+from synthdata.manifest import load_dataset, load_layouts, save_layouts
 from synthdata.samples import DetectionDataset, Layout
 from synthdata.seeding import derive_seed
 
@@ -110,7 +110,7 @@ generate_pools(GenerateConfig.model_validate_json(section), inputs, out_dir=Path
 def test_a_killed_generate_goes_on_and_ends_with_the_same_bytes(
     fitted: Fitted, tmp_path: Path
 ) -> None:
-    model_dir, train = fitted
+    model_dir, train = fitted[0], load_dataset(fitted[1].root)
     config = section(shard_size=2, num_inference_steps=8)
     save_layouts(tmp_path / "layouts", layouts_of(train, 12), train.class_names)
     killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
@@ -130,8 +130,10 @@ def test_a_killed_generate_goes_on_and_ends_with_the_same_bytes(
     assert 2 <= len(records) < 6, "killed in the middle"
     assert not (killed / "manifest.parquet").exists()
 
-    make(fitted, config, 12, killed)
-    make(fitted, config, 12, undisturbed)
+    layouts = load_layouts(tmp_path / "layouts")
+    inputs = PoolInputs(train, replace(train, samples=()), {0.0: layouts}, model_dir)
+    generate_pools(config, inputs, out_dir=killed)
+    generate_pools(config, inputs, out_dir=undisturbed)
 
     assert bytes_of(killed) == bytes_of(undisturbed)
     assert all(path.stat().st_mtime_ns == then for path, then in records.items()), "not redone"

@@ -11,7 +11,7 @@ from synthdata.conditioning import prompt_for
 from synthdata.config.generate import GenerateConfig
 from synthdata.config.generator import ControlNetConfig
 from synthdata.config.paste import PasteConfig
-from synthdata.config.pools import REAL, FolderPool, GeneratorPool, PoolConfig
+from synthdata.config.pools import REAL, FolderPool, GeneratorPool
 from synthdata.errors import GenerationError
 from synthdata.files import (
     sha256_json,
@@ -19,9 +19,12 @@ from synthdata.files import (
 from synthdata.generators import build_generator
 from synthdata.generators.folder import read_folder_pool
 from synthdata.generators.paste import PasteGenerator
-from synthdata.generators.shards import Maker, make_in_shards
+from synthdata.generators.shards import Maker, make_in_shards, remove_others
 from synthdata.generators.streams import count_streams
 from synthdata.manifest import save_dataset
+from synthdata.runfolder import complete_key
+from synthdata.runfolder.code import installed_code
+from synthdata.runfolder.key import effective_settings
 from synthdata.samples import (
     Annotations,
     DetectionDataset,
@@ -56,7 +59,8 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
     Args:
         section: The pools, each after those that it builds on.
         inputs: What they are made of.
-        out_dir: Gets the data set of all pools; finished shards in it are kept.
+        out_dir: Gets the data set of all pools. Shards that are there are kept where all that
+            decides them is the same, whatever pools there are beside theirs.
 
     Returns:
         Per pool images, images per second, seconds and largest memory, for `metrics.json`.
@@ -87,6 +91,7 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
         made[name] = DetectionDataset(out_dir, inputs.train.class_names, tuple(samples))
         free_memory()
     _refuse_shared_ids(made)
+    remove_others(out_dir, made)
     everything = tuple(sample for pool in made.values() for sample in pool)
     save_dataset(DetectionDataset(out_dir, inputs.train.class_names, everything))
     return {"pools": metrics}
@@ -117,11 +122,13 @@ def _maker(
             Layout(f"layout-{i:05d}", 0, 0, Annotations.empty())
             for i in range(pool.num_images or 0)
         ]
+        requests = _requests(section, name, numbered)
         return Maker(
-            requests=_requests(section, name, numbered),
+            requests=requests,
             build=partial(PasteGenerator, pool, donors=inputs.train, canvases=canvases),
             streams=None,
-            config_sha256=_digest(pool),
+            config_sha256=sha256_json(pool.model_dump(mode="json")),
+            key=_key(pool, requests, inputs.train, canvases),
         )
     if inputs.model_dir is None:
         raise GenerationError(f"pool {name!r} needs the model of stage fit; run that stage first")
@@ -130,18 +137,47 @@ def _maker(
         template = read_card(inputs.model_dir).prompt_template
     layouts = inputs.layouts[pool.balance or 0.0]
     names = inputs.train.class_names
+    requests = _requests(section, name, layouts, template=template, class_names=names)
     return Maker(
-        requests=_requests(section, name, layouts, template=template, class_names=names),
+        requests=requests,
         build=partial(
             build_generator, pool.generator, model_dir=inputs.model_dir, dataset=inputs.train
         ),
         streams=count_streams(pool.generator, inputs.model_dir),
-        config_sha256=_digest(pool),
+        config_sha256=sha256_json(pool.model_dump(mode="json")),
+        key=_key(pool, requests, inputs.train, model=complete_key(inputs.model_dir)),
     )
 
 
-def _digest(pool: PoolConfig) -> str:
-    return sha256_json(pool.model_dump(mode="json"))
+def _key(
+    pool: GeneratorPool | PasteConfig,
+    requests: Sequence[GenerationRequest],
+    *images: DetectionDataset,
+    model: str | None = None,
+) -> str:
+    """Return the digest of all that decides a pool's images.
+
+    Args:
+        pool: Its settings.
+        requests: What is asked for.
+        images: What it is made of.
+        model: Key of the stage that made or named the model.
+    """
+    code = installed_code("generate")
+    return sha256_json(
+        [
+            effective_settings(pool),
+            [[one.sample_id, one.seed, one.prompt] for one in requests],
+            [_annotations(one.layout.annotations) for one in requests],
+            [[s.sha256, _annotations(s.annotations)] for part in images for s in part],
+            model,
+            [code.sha256, code.libraries],
+        ]
+    )
+
+
+def _annotations(annotations: Annotations) -> list[Any]:
+    return [annotations.xyxy.tolist(), annotations.class_id.tolist()]
 
 
 def _requests(

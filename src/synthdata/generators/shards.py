@@ -7,7 +7,7 @@ pixels equal an undisturbed run's.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from synthdata.generators.base import ImageGenerator
 from synthdata.generators.streams import map_streams
 from synthdata.samples import (
     Annotations,
+    DetectionDataset,
     GeneratedSample,
     GenerationRequest,
     Sample,
@@ -53,12 +54,14 @@ class Maker:
         build: Returns a generator of them.
         streams: How many generators can work side by side; None if one takes all of the machine.
         config_sha256: Digest of the settings that make the images.
+        key: Digest of all that decides the images: a shard of another key is made anew.
     """
 
     requests: Sequence[GenerationRequest]
     build: Callable[[], ImageGenerator]
     streams: int | None
     config_sha256: str
+    key: str
 
 
 def make_in_shards(
@@ -81,7 +84,7 @@ def make_in_shards(
         )
         for start in range(0, len(maker.requests), shard_size)
     ]
-    todo = [shard for shard in shards if not _is_whole(shard, out_dir)]
+    todo = [shard for shard in shards if not _is_whole(shard, maker.key, out_dir)]
     if todo:
         made = _make_shards(maker, todo, out_dir=out_dir)
         for _ in tqdm(made, desc=f"generate: {name}", unit="shard", total=len(todo), disable=None):
@@ -97,15 +100,18 @@ def make_in_shards(
     }
 
 
-def _is_whole(shard: _Shard, out_dir: Path) -> bool:
+def _is_whole(shard: _Shard, key: str, out_dir: Path) -> bool:
     """Return whether a shard's record and images are as they were written.
 
     A record is of other requests where the shards had another size.
     """
     try:
-        rows = read_json(shard.record)["samples"]
+        record = read_json(shard.record)
     except (FileNotFoundError, DamagedFileError):
         return False
+    if record.get("key") != key:
+        return False
+    rows = record["samples"]
     files = {row["sample_id"]: (out_dir / row["path"], row["sha256"]) for row in rows}
     return list(files) == [request.sample_id for request in shard.requests] and all(
         path.is_file() and sha256_file(path) == sha256 for path, sha256 in files.values()
@@ -117,7 +123,7 @@ def _make_shards(maker: Maker, shards: Sequence[_Shard], *, out_dir: Path) -> It
     generators = [maker.build() for _ in range(min(maker.streams or 1, len(shards)))]
 
     def make(generator: ImageGenerator, shard: _Shard) -> Path:
-        return _make_shard(generator, maker.config_sha256, shard, out_dir)
+        return _make_shard(generator, maker, shard, out_dir)
 
     if maker.streams is None:
         yield from (make(generators[0], shard) for shard in shards)
@@ -125,19 +131,33 @@ def _make_shards(maker: Maker, shards: Sequence[_Shard], *, out_dir: Path) -> It
         yield from map_streams(make, generators, shards)
 
 
-def _make_shard(
-    generator: ImageGenerator, config_sha256: str, shard: _Shard, out_dir: Path
-) -> Path:
+def _make_shard(generator: ImageGenerator, maker: Maker, shard: _Shard, out_dir: Path) -> Path:
     """Make a shard's images, then its record, and return that."""
     began = time.time()
     rows = [
-        _write(made, shard.pool, config_sha256, out_dir)
+        _write(made, shard.pool, maker.config_sha256, out_dir)
         for made in generator.generate(shard.requests)
     ]
     sync_files(out_dir / row["path"] for row in rows)
     # By the clock on the wall, since a resumed run's other shards are of another process.
-    write_json(shard.record, {"began": began, "ended": time.time(), "samples": rows})
+    record = {"key": maker.key, "began": began, "ended": time.time(), "samples": rows}
+    write_json(shard.record, record)
     return shard.record
+
+
+def remove_others(out_dir: Path, pools: Mapping[str, DetectionDataset]) -> None:
+    """Remove images and records of pools that are no more, and of shards of another size."""
+    wanted = {out_dir / sample.path for made in pools.values() for sample in made}
+    for path in (out_dir / "images").glob("*"):
+        if path not in wanted:
+            path.unlink()
+    for record in (out_dir / "shards").glob("*.json"):
+        try:
+            rows = read_json(record)["samples"]
+        except DamagedFileError:
+            rows = []
+        if not rows or out_dir / rows[0]["path"] not in wanted:
+            record.unlink()
 
 
 def _time_covered(spans: Iterable[tuple[float, float]]) -> float:

@@ -36,11 +36,13 @@ from synthdata.runfolder.record import (
 )
 from synthdata.runfolder.stale import bring_back, is_set_aside, move_aside
 
-# Finished trainings have keys of their own: opening the test split or adding an arm repeats none,
-# and a judge, which sees real images only, outlives a change of the generator.
-_TRAININGS: Final[Mapping[StageName, frozenset[str]]] = {
+# Parts with keys of their own outlive a change of the rest. Opening the test split or adding an arm
+# repeats no training; a judge, which sees real images only, serves another generator; another pool
+# repeats no image of those that are there.
+_PARTS: Final[Mapping[StageName, frozenset[str]]] = {
+    "generate": frozenset({"images", "shards"}),
     "train": frozenset({"jobs"}),
-    "score": frozenset({"judge", "alone"}),
+    "score": frozenset({"images", "shards", "judge", "alone"}),
 }
 
 logger = logging.getLogger(__name__)
@@ -163,7 +165,7 @@ def _replace(out_dir: Path, section: StageSection, parts: KeyParts) -> None:
     fresh = out_dir.with_name(f".tmp-{out_dir.name}")
     shutil.rmtree(fresh, ignore_errors=True)  # of a killed run
     fresh.mkdir()
-    for name in _TRAININGS.get(stage, ()):
+    for name in _PARTS.get(stage, ()):
         _link_tree(out_dir / name, fresh / name)
     kept = move_aside(out_dir)
     if bring_back(out_dir, key):
