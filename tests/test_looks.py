@@ -8,7 +8,7 @@ import pytest
 
 from synthdata.config import load_config
 from synthdata.errors import RunError
-from synthdata.looks import LOOKS, evaluate_on_test, log_look, read_looks
+from synthdata.looks import LOOKS, log_look, open_held_out, read_looks
 
 
 def look(workspace: Path, **changes: object) -> None:
@@ -128,10 +128,12 @@ def test_processes_may_log_at_the_same_time(tmp_path: Path) -> None:
     assert {one.run: one.seeds for one in found} == dict.fromkeys(runs, tuple(range(25)))
 
 
-def test_evaluation_on_test_changes_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("test", "split"), [(True, "test"), (False, "val")])
+def test_opening_held_out_sets_changes_nothing_else(tmp_path: Path, test: bool, split: str) -> None:
     config = load_config("smoke.yaml")
-    opened = evaluate_on_test(config)
-    assert opened.train.evaluation_split == "test"
+    opened = open_held_out(config, test=test)
+    assert opened.train.evaluation_split == split
+    assert opened.train.shifted
     back = opened.model_copy(update={"train": config.train})
     assert back == config
     assert not list(tmp_path.iterdir())

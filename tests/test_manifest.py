@@ -40,7 +40,7 @@ def test_how_an_image_was_made_is_kept(tmp_path: Path) -> None:
         seed=2**63 - 1,
         layout_id="layout-00001",
         prompt="a photo with nothing",
-        generator="synthetic",
+        pool="synthetic",
         config_sha256="0" * 64,
     )
     save_dataset(DetectionDataset(tmp_path, ("a",), (made,)))

@@ -66,7 +66,7 @@ def test_only_names_each_setting_that_differs(tmp_path: Path) -> None:
     finish(experiment("seeds=[0]"), tmp_path)
     other = experiment(
         "seeds=[0]", "prepare.image_size=[640,360]",
-        "generate.generators.synthetic.guidance_scale=3.5", "generate.shard_size=3",
+        "pools.synthetic.generator.guidance_scale=3.5", "generate.shard_size=3",
     )  # fmt: skip
     steps = plan(other, tmp_path)
 
@@ -77,7 +77,7 @@ def test_only_names_each_setting_that_differs(tmp_path: Path) -> None:
 
     assert "  prepare.image_size: [64, 48] there, [640, 360] in the config" in refused(STAGES)
     said = refused(("generate",))
-    assert "generate.generators.synthetic.guidance_scale: 1.5 there, 3.5 in the config" in said
+    assert "generate.pools.synthetic.generator.guidance_scale: 1.5 there, 3.5 in the config" in said
     assert "shard_size" not in said
     refuse_differences("train", [step_of(steps, "layout", 0), step_of(steps, "version", 0)])
 

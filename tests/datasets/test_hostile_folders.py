@@ -12,7 +12,8 @@ from broken_folders import MakeFolder
 from typer.testing import CliRunner
 
 from synthdata.cli import app
-from synthdata.config.prepare import FolderSource, PrepareConfig
+from synthdata.config.prepare import PrepareConfig
+from synthdata.config.sources import FolderSource
 from synthdata.datasets.check import check_dataset
 from synthdata.datasets.prepare import prepare, source_fingerprint
 from synthdata.errors import DatasetError
@@ -212,6 +213,7 @@ def as_nobody(make_folder: MakeFolder, tmp_path: Path) -> Iterator[Callable[[str
         path.chmod(0o700)
 
 
+@pytest.mark.xdist_group("nobody")  # the folders above are opened, and closed again
 @pytest.mark.parametrize(
     ("format_name", "name", "mode", "place"),
     [

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthdata.config.generate import CopyPasteConfig
 from synthdata.config.paste import PasteConfig
 from synthdata.errors import GenerationError
-from synthdata.generators import build_generator
 from synthdata.generators.paste import PasteGenerator
 from synthdata.layout.geometry import overlap_matrix
 from synthdata.samples import (
@@ -202,15 +200,6 @@ def test_a_pool_gets_real_objects_beside_its_own(train: DetectionDataset) -> Non
         assert (made.annotations.class_id[1:] == 0).all()
         assert len(made.annotations) > 2
         assert made.image[80, 80].tolist() == list(COLOURS[1])
-
-
-def test_copy_paste_is_pasting_real_onto_real(train: DetectionDataset) -> None:
-    old = CopyPasteConfig(kind="copy_paste", num_objects=(3, 3), mask="box", feather=0.3)
-    built = build_generator(old, model_dir=Path(), dataset=train)
-    new = compose(train, num=4, num_objects=(3, 3), mask="box", feather=0.3)
-    for one, other in zip(built.generate(requests(*range(4))), new, strict=True):
-        np.testing.assert_array_equal(one.image, other.image)
-        assert one.annotations == other.annotations
 
 
 def test_an_object_that_others_hide_loses_its_label(train: DetectionDataset) -> None:
