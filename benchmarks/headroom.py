@@ -6,7 +6,8 @@
 Each draw is a repetition of its own: other train images, another generator, another detector seed
 (development draws are 100 and up). Shifted sets are scored too, and each look is logged in
 `runs/looks.jsonl`. Rows are appended as soon as a draw is trained; what the file has is skipped, so
-that a killed call goes on. `settings` is the digest of all that a row depends on.
+that a killed call goes on. `settings` is the digest of all that a row depends on. In the end the
+file is printed as a table, means over the draws that it has.
 """
 
 import argparse
@@ -53,6 +54,19 @@ def rows(metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             }
 
 
+def table(path: Path) -> str:
+    """Return a file's scores as Markdown: an arm per row, a budget, policy and set per column."""
+    known = pd.read_csv(path)
+    columns = ["steps", "policy", "set"]
+    scores = known.pivot_table(index="arm", columns=columns, values="map50_95", sort=False)
+    draws = known.groupby(columns)["draw"].nunique()
+    scores.columns = [
+        f"{steps} {policy}, {name} ({draws[steps, policy, name]})"
+        for steps, policy, name in scores.columns
+    ]
+    return str(scores.round(3).to_markdown())
+
+
 def main() -> None:
     """Measure every draw, budget and policy that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -66,6 +80,7 @@ def main() -> None:
         for policy in arguments.policy:
             for draw in arguments.draws:
                 _measure_once(arguments.csv, draw=draw, steps=steps, policy=policy)
+    print(table(arguments.csv))
 
 
 def _measure_once(path: Path, *, draw: int, steps: int, policy: str) -> None:
