@@ -85,7 +85,7 @@ def test_a_change_keeps_trainings_which_have_keys_of_their_own(tmp_path: Path) -
         return list(metrics["found"])
 
     assert score(2) == []
-    assert score(3) == ["alone", "judge"]
+    assert score(3) == ["alone", "images", "judge"]
     (kept,) = (tmp_path / ".stale").iterdir()
     for folder in (out_dir, kept):
         assert (folder / "judge" / "2.txt").read_text() == "judge"
