@@ -189,6 +189,19 @@ def test_what_no_arm_asks_for_is_left_out(tmp_path: Path) -> None:
     assert 'id="filter"' not in page
 
 
+def test_more_seeds_after_a_verdict_are_an_extension(tmp_path: Path) -> None:
+    def report(seeds: tuple[int, ...], **changes: Any) -> dict[str, Any]:
+        arms, contrasts = ("real", "synthetic"), [("synthetic", "real")]
+        run = finish_run(tmp_path, seeds=seeds, shared_through=None, arms=arms, contrasts=contrasts)
+        return _report(run, **changes)
+
+    assert report((0, 1))["extensions"] == 0
+    assert report((0, 1))["extensions"] == 0, "the same report once more"
+    longer = report((0, 1, 2), minimum_gain=0.02, gallery_images=3)
+    assert longer["extensions"] == 1, "whatever else the report is asked for"
+    assert any(note["topic"] == "Seeds added" for note in longer["notes"])
+
+
 def test_repetitions_without_sharing_are_conditional_on_nothing(tmp_path: Path) -> None:
     found = _report(
         finish_run(tmp_path, seeds=(0, 1), shared_through=None, arms=("real", "synthetic"))

@@ -105,9 +105,12 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
 
 
 def experiment_digest(section: ReportConfig, run: Run) -> str:
-    """Return the digest of all settings but which repetitions there are."""
+    """Return the digest of what is asked, but for which repetitions there are.
+
+    How the report shows it, or which gain is worth having, starts no new count of extensions.
+    """
     sections = [{**run.first(stage).section, "seed": None} for stage in run.stages()]
-    return sha256_json([*sections, section.model_dump(mode="json")])
+    return sha256_json([*sections, section.contrasts])
 
 
 def evaluation_sets(run: Run) -> list[EvaluationSet]:
