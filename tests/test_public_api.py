@@ -7,7 +7,7 @@ import synthdata
 
 
 def test_every_public_name_can_be_reached() -> None:
-    assert "compare_arms" in synthdata.__all__
+    assert {"advise", "compare_arms"} <= set(synthdata.__all__)
     for name in synthdata.__all__:
         assert getattr(synthdata, name) is not None
         assert name in dir(synthdata)

@@ -5,13 +5,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synthdata.verdict import compare_arms
+    from synthdata.verdict import advise, compare_arms
 
 __version__ = version("synthdata")
-__all__ = ["__version__", "compare_arms"]
+__all__ = ["__version__", "advise", "compare_arms"]
 
 # The public names and where each lives: loaded on first use, so that the import costs nothing.
-_HOMES = {"compare_arms": "synthdata.verdict"}
+_HOMES = {"advise": "synthdata.verdict", "compare_arms": "synthdata.verdict"}
 
 
 def __getattr__(name: str) -> object:

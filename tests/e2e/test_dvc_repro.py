@@ -1,9 +1,9 @@
 """`dvc repro` reproduces the stages of the config that `params.yaml` names."""
 
-import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from commands import Command
 
@@ -11,16 +11,16 @@ pytestmark = pytest.mark.slow
 
 
 def test_repro_then_nothing_to_do(clone: Path, command: Command) -> None:
+    # Every stage of both repetitions; more arms, filters and judges would tell of DVC no more.
+    path = clone / "configs" / "smoke.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["arms"] = {arm: config["arms"][arm] for arm in ("real", "synthetic_filtered")}
+    del config["arms"]["synthetic_filtered"]["twin"]
+    config["contrasts"] = [["synthetic_filtered", "real"]]
+    config["score"] |= {"alone": None, "fidelity": None}
+    config["filter"]["filters"] = [{"kind": "memorisation"}]
+    path.write_text(yaml.safe_dump(config))
     (clone / "params.yaml").write_text("config: configs/smoke.yaml\nname: smoke\nseeds: [0, 1]\n")
-    # Every stage of both repetitions; two arms tell of DVC what six would.
-    config = clone / "configs" / "smoke.yaml"
-    text = config.read_text()
-    for arm in ("copy_paste", "synthetic", "synthetic_random_drop", "oracle"):
-        text, changed = re.subn(rf"(?m)^  {arm}: \{{(extra|real): .*\n", "", text)
-        assert changed == 1, arm
-    others = r"^    twin: .*\n|^  - \[.*, (copy_paste|synthetic_random_drop)\]\n"
-    text = re.sub(f"(?m){others}", "", text)
-    config.write_text(text)
     env = {"DVC_NO_ANALYTICS": "1"}
     if not (clone / ".dvc").is_dir():
         command("dvc", "init", "-q", cwd=clone, env=env)

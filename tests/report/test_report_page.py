@@ -40,7 +40,8 @@ def test_class_names_arrive_as_text(page: html.HtmlElement) -> None:
 
 def test_the_verdict_comes_first(page: html.HtmlElement, metrics: dict[str, Any]) -> None:
     main = page.xpath("//main")[0]
-    assert main.xpath("(.//h1 | .//h2)[1]")[0].text_content() == metrics["headline"]["claim"]
+    assert main.xpath("(.//h1 | .//h2)[1]")[0].text_content() == metrics["advice"]["sentence"]
+    assert main.xpath(".//p[@class='claim']")[0].text_content() == metrics["headline"]["claim"]
     sections = main.xpath("./section/@id")
     assert sections == [
         "arms", "images", "layout", "fidelity", "filter", "training", "time", "data", "config",

@@ -31,7 +31,9 @@ def test_the_terminal_shows_the_verdict_within_80_columns(metrics: dict[str, Any
     for arm, row in metrics["arms"].items():
         line = next(line for line in reversed(lines) if line.startswith(f"{arm} "))
         assert f"{row['map50_95']:.3f}" in line
-    assert metrics["headline"]["claim"] in " ".join(text.split())
+    said = " ".join(text.split())
+    assert said.startswith(metrics["advice"]["sentence"])
+    assert metrics["headline"]["claim"] in said
 
 
 def test_the_terminal_shows_fidelity_beside_real_halves(finished: FinishedRun) -> None:
@@ -78,7 +80,8 @@ def test_the_markdown_table_has_as_many_cells_in_each_row(
     metrics: dict[str, Any], report_dir: Path
 ) -> None:
     lines = (report_dir / "verdict.md").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# Synthetic, filtered ")
+    assert lines[0].startswith("# Take Synthetic, filtered: ")
+    assert lines[2].startswith("## Synthetic, filtered ")
     table = [line.replace("\\|", "") for line in lines if line.startswith("|")]
     contrasts, arms = table[: 2 + 3], table[2 + 3 :]
     assert len(arms) == 2 + len(metrics["arms"])
@@ -115,6 +118,7 @@ def _metrics(**changes: Any) -> dict[str, Any]:
         "contrasts": [ROW | changes], "shifted": {}, "recovery": {}, "extensions": 0,
         "layout_score": LAYOUT_SCORE, "conditional_on": [], "evaluation_split": "val",
         "environment": {}, "looks": {"val": []}, "warnings": [], "provisional": False,
+        "advice": {"chosen_by": "val", "cross_fit": None},
     }  # fmt: skip
 
 

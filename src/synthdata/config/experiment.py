@@ -166,6 +166,27 @@ class ExperimentConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _selection_fits(self) -> Self:
+        chosen_by = self.report.selection
+        if not chosen_by:
+            return self
+        unknown = sorted(set(chosen_by) - set(self.arms))
+        if unknown:
+            raise ValueError(
+                f"report.selection names arm {unknown[0]!r}, there is {sorted(self.arms)}"
+            )
+        for name, arm in self.resolved_arms().items():
+            if arm.role == "reference" and name not in chosen_by:
+                raise ValueError(f"report.selection lacks the reference {name!r}")
+        shared = sorted({seed for of in chosen_by.values() for seed in of} & set(self.seeds))
+        if shared:
+            raise ValueError(
+                f"report.selection has scores of seeds {shared}, which are the run's own; a search "
+                "takes development seeds, 100 and up"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _what_arms_ask_for_is_there(self) -> Self:
         kinds = [one.kind for one in self.filter.filters] if self.filter else []
         for name, arm in self.arms.items():

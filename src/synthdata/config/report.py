@@ -28,6 +28,9 @@ class ReportConfig(StageSection):
         bootstrap_samples: Resamples of the evaluation images; 0 leaves that variance out,
             which the report then says.
         gallery_images: Extra images shown beside real ones.
+        selection: Arm to development seed to mAP50-95 on val: the scores of a search, by which the
+            advised arm is chosen. Empty: the run's own scores choose it, which then can't say what
+            it brings.
         arms: The recipes; the plan sets them from the top level, a YAML never does.
         contrasts: What is compared with what; set likewise.
     """
@@ -36,5 +39,6 @@ class ReportConfig(StageSection):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     bootstrap_samples: Annotated[NonNegativeInt, AfterValidator(_none_or_enough)] = 200
     gallery_images: PositiveInt = 12
+    selection: dict[str, dict[NonNegativeInt, Fraction]] = Field(default_factory=dict)
     arms: dict[str, ArmConfig] = Field(default_factory=dict)
     contrasts: tuple[Contrast, ...] = ()

@@ -14,6 +14,7 @@ from synthdata.files import sha256_json
 from synthdata.looks import read_looks
 from synthdata.manifest import load_dataset
 from synthdata.report import wording
+from synthdata.report.advice import advice
 from synthdata.report.cautions import RECOMMENDED_SEEDS, cautions
 from synthdata.report.costs import image_seconds, stage_timings
 from synthdata.report.environment import describe_environment
@@ -96,6 +97,9 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     del metrics["scores"]
     _add_costs(metrics)
     metrics["recovery"] = _recovery(section, split, reference)
+    metrics["advice"] = advice(
+        section, run, split.frame(list(section.arms)), evaluation_set=split.name
+    )
     metrics["verdict"] = metrics["contrasts"][0]["verdict"] if metrics["contrasts"] else None
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)

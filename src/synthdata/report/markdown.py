@@ -8,13 +8,15 @@ from synthdata.report import numerals, wording
 
 
 def render_markdown(metrics: Mapping[str, Any]) -> str:
-    """Return headline, tables and notes as Markdown; titles and class names are escaped."""
+    """Return advice, headline, tables and notes as Markdown; titles and class names are escaped."""
     names = metrics["class_names"]
     head = ["arm", "role", "mAP50-95", "mAP50", *(f"AP {escape(name)}" for name in names),
             "difference", "seeds"]  # fmt: skip
     rows = [_arm_row(metrics, row) for row in metrics["arms"].values()]
     lines = [
-        f"# {escape(metrics['headline']['claim'])}",
+        f"# {escape(metrics['advice']['sentence'])}",
+        "",
+        f"## {escape(metrics['headline']['claim'])}",
         "",
         *([escape(metrics["headline"]["evidence"]), ""] if metrics["headline"]["evidence"] else []),
         *_contrast_lines(metrics),

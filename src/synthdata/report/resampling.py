@@ -1,10 +1,11 @@
 """How much the differences between arms owe to which images they were scored on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from synthdata.armfolder import EVAL
 from synthdata.config.arms import Contrast
@@ -12,6 +13,7 @@ from synthdata.detectors.jobs import read_predictions
 from synthdata.manifest import load_dataset
 from synthdata.metrics.detection import bootstrap_counts, bootstrap_map
 from synthdata.report.run import Run
+from synthdata.samples import IntArray
 from synthdata.seeding import derive_seed
 from synthdata.verdict import image_variance
 
@@ -53,21 +55,75 @@ def resample_images(
     """
     if not num_resamples:
         return ImageBootstrap({})
+    scores, groups = _score(
+        run,
+        evaluation_set,
+        arms,
+        draw=lambda groups: bootstrap_counts(
+            len(groups),
+            num_resamples=num_resamples,
+            seed=derive_seed(0, "report", "images"),
+            groups=groups,
+        ),
+    )
+    return ImageBootstrap(scores, num_units=len(set(groups)))
+
+
+def score_halves(
+    run: Run, evaluation_set: str, arms: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the scores on either half of the evaluation images, drawn at random.
+
+    Groups of images that belong together stay together.
+
+    Args:
+        run: The finished run.
+        evaluation_set: Which images.
+        arms: Which.
+
+    Returns:
+        Columns `arm`, `seed`, `map50_95`; NaN for a half without any object.
+    """
+    scores, _ = _score(run, evaluation_set, arms, draw=_halves)
+    first, second = (
+        pd.DataFrame(
+            [
+                {"arm": arm, "seed": seed, "map50_95": by_half[half]}
+                for arm, by_seed in scores.items()
+                for seed, by_half in zip(run.seeds, by_seed, strict=True)
+            ]
+        )
+        for half in (0, 1)
+    )
+    return first, second
+
+
+def _halves(groups: Sequence[str]) -> IntArray:
+    """Return which images are in which half, `(2, num_images)` zeros and ones."""
+    names = list(dict.fromkeys(groups))
+    order = np.random.default_rng(derive_seed(0, "report", "halves")).permutation(len(names))
+    in_first = {names[i] for i in order[: len(names) // 2]}
+    first = np.array([group in in_first for group in groups], dtype=np.int64)
+    return np.stack([first, 1 - first])
+
+
+def _score(
+    run: Run,
+    evaluation_set: str,
+    arms: Sequence[str],
+    *,
+    draw: Callable[[Sequence[str]], IntArray],
+) -> tuple[dict[str, npt.NDArray[np.float64]], list[str]]:
+    """Return arms' `(seeds, draws)` scores on images drawn by their groups, and the groups."""
     scores: dict[str, list[npt.NDArray[np.float64]]] = {arm: [] for arm in arms}
     groups: list[str] = []
     for folder in run.of("train"):
         version = run.folders[folder.seed, "version"].path
         truth = load_dataset(version / EVAL / evaluation_set)
         groups = truth.groups()
-        counts = bootstrap_counts(
-            len(truth),
-            num_resamples=num_resamples,
-            seed=derive_seed(0, "report", "images"),
-            groups=groups,
-        )
+        counts = draw(groups)
         for arm in arms:
             job_dir = folder.path / "jobs" / arm
             found = read_predictions(job_dir, evaluation_set, num_images=len(truth))
             scores[arm].append(bootstrap_map(truth, found, counts=counts))
-    stacked = {arm: np.stack(rows) for arm, rows in scores.items()}
-    return ImageBootstrap(stacked, num_units=len(set(groups)))
+    return {arm: np.stack(rows) for arm, rows in scores.items()}, groups

@@ -18,14 +18,19 @@ _FIDELITY_NOTE = "In brackets the same between two halves of the real images; * 
 
 
 def render_verdict(metrics: Mapping[str, Any]) -> RenderableType:
-    """Return headline, table and notes for a rich console.
+    """Return advice, headline, tables and notes for a rich console.
 
     Args:
         metrics: The report's, as `write_report` returns them or `metrics.json` holds them.
     """
     headline = metrics["headline"]
     style = _STYLES.get(metrics["verdict"] or "", "bold")
-    parts: list[RenderableType] = [Text(), Text(headline["claim"], style=style)]
+    parts: list[RenderableType] = [
+        Text(),
+        Text(metrics["advice"]["sentence"], style="bold"),
+        Text(),
+        Text(headline["claim"], style=style),
+    ]
     if headline["evidence"]:
         parts.append(Text(headline["evidence"]))
     for name, contrasts in _contrasts_by_set(metrics).items():

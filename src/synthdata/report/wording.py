@@ -125,6 +125,7 @@ def _would_settle(metrics: Metrics, row: Metrics) -> str:
 def notes(metrics: Metrics) -> list[dict[str, str]]:
     """Return what must be read together with the headline, as `topic` and `text`."""
     found = [("Caution", text) for text in metrics["warnings"]]
+    found += _choice_notes(metrics)
     found += [_contrast_note(metrics, row) for row in metrics["contrasts"][1:]]
     found += [
         (f"On {name}", f"{claim(metrics, row)}: {_numbers(row)}.")
@@ -137,6 +138,33 @@ def notes(metrics: Metrics) -> list[dict[str, str]]:
     found += _cost_notes(metrics)
     found += _conditions(metrics)
     return [{"topic": topic, "text": text} for topic, text in found]
+
+
+def _choice_notes(metrics: Metrics) -> list[tuple[str, str]]:
+    """Say by what the advised arm was chosen, and what such a choice brings."""
+    chosen = metrics["advice"]
+    if chosen["chosen_by"] == "search":
+        text = "The advised arm was chosen by a search on val, with seeds that aren't this run's."
+        return [("Choice", text)]
+    crossed = chosen["cross_fit"]
+    if crossed is None:
+        return []
+    gain, regret = crossed["gain"], crossed["regret"]
+    return [
+        (
+            "Choice",
+            "Chosen by half of the seeds and images and judged by the other half, in all four "
+            f"ways, an arm brings {_estimate(gain)} over {_title(metrics, metrics['reference'])}, "
+            f"and the best of the judging half is {_estimate(regret)} ahead of it.",
+        )
+    ]
+
+
+def _estimate(estimate: Metrics) -> str:
+    text = f"{signed(estimate['value'])} mAP50-95"
+    if estimate["low"] is None:
+        return text
+    return f"{text} ({signed(estimate['low'])} to {signed(estimate['high'])})"
 
 
 def _contrast_note(metrics: Metrics, row: Metrics) -> tuple[str, str]:

@@ -32,7 +32,15 @@ def choose_arm(results: pd.DataFrame, *, arms: Sequence[str]) -> str:
     """
     if not arms:
         raise SynthdataError("there must be at least one arm to choose from, got none")
-    scores = paired_scores(results, arms)
+    return cheapest_of_best(paired_scores(results, arms))
+
+
+def cheapest_of_best(scores: pd.DataFrame) -> str:
+    """Return the arm that `choose_arm` does.
+
+    Args:
+        scores: A row for each seed and a column for each arm, cheapest first.
+    """
     best = scores.mean().idxmax()  # the first of equal ones
     behind = scores.rsub(scores[best], axis=0)
     error = np.nan_to_num(behind.sem())  # NaN with one seed
