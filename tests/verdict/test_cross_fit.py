@@ -28,7 +28,7 @@ def halves(
 
 def test_what_is_judged_is_not_flattered() -> None:
     rng = np.random.default_rng(0)
-    found = [cross_fit(halves(rng, dict.fromkeys(ARMS, 0.0), 6), arms=ARMS) for _ in range(100)]
+    found = [cross_fit(halves(rng, dict.fromkeys(ARMS, 0.0), 6), arms=ARMS) for _ in range(50)]
     gains = np.array([one.gain.value for one in found])
     assert abs(gains.mean()) < 3 * gains.std() / np.sqrt(len(gains))
     assert np.mean([one.gain.low > 0 for one in found]) < 0.1

@@ -141,8 +141,8 @@ def choose(selection: pd.DataFrame, *, arms: Mapping[str, Kind], reference: str 
         reference: The arm without additions.
 
     Raises:
-        SynthdataError: As `compare_arms` of the results, or if a kind is unknown or `reference` isn't the only arm
-            of its kind.
+        SynthdataError: As `compare_arms`, or if a kind is unknown or `reference` isn't
+            the only arm of its kind.
     """
     kinds = get_args(Kind)
     unknown = sorted(set(arms.values()) - set(kinds))

@@ -45,8 +45,8 @@ def advice_sentence(  # noqa: PLR0913  # all by name but the arms
         head = f"Take {name}, which is free"
     if not judged:
         return (
-            f"{head}: {_signed(gain)} mAP50-95 over {base}, on the seeds and images that chose it, so "
-            "that it has no interval and is likely to be less."
+            f"{head}: {_signed(gain)} mAP50-95 over {base}, on the seeds and images that chose it, "
+            "so that it has no interval and is likely to be less."
         )
     over_base, *over_free = judged
     text = f"{head}: {_gain(over_base, confidence)} over {base}{_VERDICTS[over_base.verdict]}"
