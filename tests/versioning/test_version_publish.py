@@ -12,7 +12,7 @@ from synthdata.errors import VersioningError
 from synthdata.files import sha256_file
 from synthdata.versioning.dvc import dvc_root, find_repository, run_dvc
 from synthdata.versioning.git import run_git
-from synthdata.versioning.publish import publish_versions
+from synthdata.versioning.publish import find_published, publish_versions
 
 Write = Callable[..., Path]
 SMALL_FILES = {
@@ -51,6 +51,8 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     assert str(repository) not in (repository / ".dvc" / "config").read_text()
     assert "verify = true" in (repository / ".dvc" / "config").read_text()
     assert _tree(out_dir) == before
+    found = {name: version[name] for name in ("dvc_file", "md5")}
+    assert find_published(out_dir, repository) == found
 
     tracked = repository / version["path"]
     shutil.rmtree(tracked)
@@ -81,6 +83,7 @@ def test_edits_are_committed_and_never_overwritten(repository: Path, written: Wr
     assert label.read_text() == "0 0.5 0.5 0.25 0.25\n", "the commit holds the edit"
 
     other = written(repository, arms=("real",), list_length=32)
+    assert find_published(other, repository) is None
     message = (
         r"was edited[\s\S]*arms/real/labels/train-000\.txt\. [\s\S]*another name \(name=\.\.\.\)"
         r"[\s\S]*version\.dvc=false"
@@ -194,7 +197,7 @@ def test_refusal_of_dvc_carries_its_message(repository: Path, written: Write) ->
 _STAGE = """
 import json, sys
 from pathlib import Path
-from synthdata.versioning.publish import publish_versions
+from synthdata.versioning.publish import find_published, publish_versions
 found = publish_versions([Path(sys.argv[1])], workspace=Path("."))
 Path("found.json").write_text(json.dumps(found))
 """

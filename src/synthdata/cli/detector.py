@@ -9,7 +9,7 @@ import typer
 from synthdata.cli.app import Json, app
 
 if TYPE_CHECKING:
-    from synthdata.delivery import TrainedDetector
+    from synthdata.delivery.choice import TrainedDetector
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, or its folder")]
 Arm = Annotated[str | None, typer.Option("--arm", help="else the one of the run's headline")]
@@ -30,11 +30,12 @@ def predict(  # noqa: PLR0913  # a command's options
 
     Example: `synthdata predict quickstart my-photos`
     """
-    from synthdata import delivery
+    from synthdata.delivery.outputs import fresh_folder
+    from synthdata.delivery.predict import predict_pictures
 
     detector = _open(run, arm, seed)
-    out_dir = out or delivery.fresh_folder(Path("predictions"), detector.name)
-    found = delivery.predict(detector, path, out_dir=out_dir, confidence=confidence)
+    out_dir = out or fresh_folder(Path("predictions"), detector.name)
+    found = predict_pictures(detector, path, out_dir=out_dir, confidence=confidence)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -56,11 +57,12 @@ def export_detector(
 
     Example: `synthdata export-detector quickstart --format onnx`
     """
-    from synthdata import delivery
+    from synthdata.delivery.export import export_with_card
+    from synthdata.delivery.outputs import fresh_folder
 
     detector = _open(run, arm, seed)
-    path = out or delivery.fresh_folder(Path("exports"), detector.name) / "model.onnx"
-    card = delivery.export_detector(detector, path)
+    path = out or fresh_folder(Path("exports"), detector.name) / "model.onnx"
+    card = export_with_card(detector, path)
     if as_json:
         typer.echo(json.dumps(card, indent=2))
     else:
@@ -80,22 +82,23 @@ def model_card(
 
     Example: `synthdata model-card quickstart --out cards`
     """
-    from synthdata import delivery
+    from synthdata.delivery.card import describe_detector, write_card
+    from synthdata.delivery.card_text import render_card
 
-    card = delivery.model_card(_open(run, arm, seed))
+    card = describe_detector(_open(run, arm, seed))
     if out is not None:
-        delivery.write_card(card, out)
+        write_card(card, out)
     if as_json:
         typer.echo(json.dumps(card, indent=2))
     else:
-        typer.echo(str(out / "model-card.md") if out else delivery.render_card(card))
+        typer.echo(str(out / "model-card.md") if out else render_card(card))
 
 
 def _open(run: str, arm: str | None, seed: int | None) -> "TrainedDetector":
     """Return the detector that is asked for, and say on stderr which it is."""
-    from synthdata import delivery
+    from synthdata.delivery.choice import find_run, open_detector
 
-    detector = delivery.open_detector(delivery.find_run(run, Path.cwd()), arm=arm, seed=seed)
+    detector = open_detector(find_run(run, Path.cwd()), arm=arm, seed=seed)
     typer.echo(
         f"detector of run {detector.run_dir.name}, arm {detector.arm}, seed {detector.seed}: "
         f"{detector.weights}",

@@ -31,14 +31,14 @@ _LIBRARIES: Final[Mapping[str, str]] = {
 }
 
 
-def model_card(
+def describe_detector(
     detector: TrainedDetector, *, exported: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return a detector's card, as JSON values.
 
     Args:
         detector: Which.
-        exported: What is known of its exported form, see `export_detector`.
+        exported: What is known of its exported form, see `OnnxModel`.
     """
     data_card = read_json(detector.version_dir / ARMS / detector.arm / "card.json")
     sets = {name: load_dataset(detector.version_dir / EVAL / name) for name in _sets(detector)}

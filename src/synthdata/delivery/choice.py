@@ -169,7 +169,7 @@ def _input_of(folder: Path, name: str, stage: StageName) -> Path:
     if complete_key(path) != recorded["key"]:
         raise RunError(
             f"{stage} in {folder} no longer follows from {name} at {path}, which isn't there or "
-            f"was made anew since; run `synthdata {stage}`, or `synthdata run`, with the run's config"
+            f"was made anew since; run `synthdata {stage}` with the run's config"
         )
     return path
 

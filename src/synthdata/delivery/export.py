@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synthdata.armfolder import ARMS
-from synthdata.delivery.card import card_paths, model_card, write_card
+from synthdata.delivery.card import card_paths, describe_detector, write_card
 from synthdata.delivery.choice import TrainedDetector
 from synthdata.delivery.outputs import refuse_existing
 from synthdata.detectors.trained import export_onnx
@@ -18,7 +18,7 @@ from synthdata.manifest import load_dataset
 TOLERANCE: Final = 1e-3
 
 
-def export_detector(
+def export_with_card(
     detector: TrainedDetector, path: Path, *, tolerance: float = TOLERANCE
 ) -> dict[str, Any]:
     """Write a detector as ONNX, if it gives there what it gives in torch, and its card.
@@ -56,6 +56,6 @@ def export_detector(
         with replacing(path) as temporary:
             shutil.copyfile(model.path, temporary)
     exported = {"file": path.name, "format": "onnx", "sha256": sha256_file(path), **model.facts}
-    card = model_card(detector, exported=exported)
+    card = describe_detector(detector, exported=exported)
     write_card(card, path.parent)
     return card

@@ -12,6 +12,7 @@ from synthdata.detections import Detections
 from synthdata.errors import DatasetError
 from synthdata.formats.images import IMAGE_SUFFIXES, ImageFileError, read_rgb
 from synthdata.formats.paths import files_below, sample_ids
+from synthdata.formats.records import Problem
 from synthdata.samples import Annotations, DetectionDataset, Sample
 
 # Those of the report's pictures.
@@ -62,7 +63,8 @@ def copy_images(
         try:
             image = read_rgb(folder / path)
         except ImageFileError as error:
-            raise DatasetError(f"{folder / path}: {error}") from error
+            problem = Problem("error", error.code, str(folder / path), None, str(error))
+            raise DatasetError(str(problem)) from error
         copy = Path(f"{sample_id}.png")
         image.save(out_dir / copy, compress_level=1)
         samples.append(Sample(sample_id, copy, image.width, image.height, Annotations.empty()))

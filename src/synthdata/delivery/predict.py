@@ -21,7 +21,7 @@ IMAGES: Final = "images.json"
 PICTURES: Final = "pictures"
 
 
-def predict(
+def predict_pictures(
     detector: TrainedDetector, path: Path, *, out_dir: Path, confidence: float = 0.25
 ) -> dict[str, Any]:
     """Write what a detector finds in images, as COCO results and drawn into the images.

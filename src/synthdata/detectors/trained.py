@@ -5,12 +5,14 @@ training's folder stays as it is. Nothing in a run's folder is trusted there: we
 without running code in them, and nothing is downloaded, whatever the run's config permits.
 """
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from synthdata.config.base import Device
 from synthdata.config.detector import UltralyticsConfig
 from synthdata.config.train import TrainConfig
 from synthdata.detections import Detections
@@ -25,6 +27,8 @@ ONNX: Final = "model.onnx"
 EXPORT: Final = "export.json"
 # Here and not at the detectors, whose modules decide the keys of trainings.
 _EXPORTERS: Final[Mapping[str, str]] = {"ultralytics": "synthdata.detectors.ultralytics_exporter"}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,16 @@ def export_onnx(section: TrainConfig, job_dir: Path, image: Path, *, work_dir: P
 
 
 def _prepare(
-    section: TrainConfig, job_dir: Path, images: Sequence[Path], work_dir: Path, *, device: str
+    section: TrainConfig, job_dir: Path, images: Sequence[Path], work_dir: Path, *, device: Device
 ) -> WorkerCall:
     """Write a job that is trained already, and of which a target set is missing."""
     # Here, since most of what imports this module needs no torch.
     from synthdata.training.hardware import resolve_device
 
+    resolved = "cpu" if device == "cpu" else resolve_device("auto")
+    trained_on_cpu = read_finished(job_dir / TRAINING, dict)["device"] == "cpu"
+    if trained_on_cpu != (resolved == "cpu"):
+        logger.info("used on %s, not where it was trained: numbers differ a little", resolved)
     for name in (WEIGHTS, TRAINING):
         link_or_copy(job_dir / name, work_dir / name)
     config = section.detector
@@ -103,7 +111,7 @@ def _prepare(
             batch_size=section.batch_size,
             seed=0,
             threads=section.threads_per_job,
-            device="cpu" if device == "cpu" else resolve_device("auto"),
+            device=resolved,
         ),
         phases=(),
         targets={TARGET: [os.path.relpath(image, work_dir) for image in images]},
