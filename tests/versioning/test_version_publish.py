@@ -10,6 +10,7 @@ from version_pools import History
 
 from synthdata.errors import VersioningError
 from synthdata.files import sha256_file
+from synthdata.runfolder.record import CONFIG, write_key
 from synthdata.versioning.dvc import dvc_root, find_repository, run_dvc
 from synthdata.versioning.git import run_git
 from synthdata.versioning.publish import find_published, publish_versions
@@ -37,6 +38,8 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     repository: Path, written: Write
 ) -> None:
     out_dir = written(repository, arms=("real", "synthetic"))
+    write_key(out_dir, "0" * 64, "version")
+    (out_dir / CONFIG).touch()
     before = _tree(out_dir)
 
     (version,) = publish_versions([out_dir], workspace=repository)
@@ -53,6 +56,9 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     assert _tree(out_dir) == before
     found = {name: version[name] for name in ("dvc_file", "md5")}
     assert find_published(out_dir, repository) == found
+    write_key(out_dir, "1" * 64, "version")
+    assert find_published(out_dir, repository) is None, "another version is there since"
+    write_key(out_dir, "0" * 64, "version")
 
     tracked = repository / version["path"]
     shutil.rmtree(tracked)
@@ -83,7 +89,6 @@ def test_edits_are_committed_and_never_overwritten(repository: Path, written: Wr
     assert label.read_text() == "0 0.5 0.5 0.25 0.25\n", "the commit holds the edit"
 
     other = written(repository, arms=("real",), list_length=32)
-    assert find_published(other, repository) is None
     message = (
         r"was edited[\s\S]*arms/real/labels/train-000\.txt\. [\s\S]*another name \(name=\.\.\.\)"
         r"[\s\S]*version\.dvc=false"
