@@ -64,7 +64,9 @@ def test_the_card_beside_it_describes_the_file(exported: Path) -> None:
     assert card["exported"]["sha256"] == sha256_file(exported / "model.onnx")
     assert 0 < card["exported"]["largest_difference"] <= 1e-3
     assert card["exported"]["compared_shapes"] == [[1, 3, 64, 64], [2, 3, 64, 64]]
-    assert card["exported"]["sha256"] in (exported / "model-card.md").read_text()
+    text = (exported / "model-card.md").read_text()
+    assert card["exported"]["sha256"] in text
+    assert "centre x, centre y, width, height, then a score a class" in text
 
 
 def test_refuses_a_model_that_does_something_else(

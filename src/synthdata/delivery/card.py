@@ -27,7 +27,7 @@ from synthdata.versioning.publish import find_published
 CARD: Final = "model-card"
 _LIBRARIES: Final[Mapping[str, str]] = {
     "ultralytics": "ultralytics, AGPL-3.0; its authors claim that weights trained with it are "
-    "AGPL-3.0 too, whether exported or not. synthdata itself is Apache-2.0",
+    "AGPL-3.0 too, whether exported or not; synthdata itself is Apache-2.0",
 }
 
 

@@ -1,12 +1,18 @@
 """A model card as Markdown."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from synthdata.formats.markdown import escape
 from synthdata.report import numerals
 
 Card = Mapping[str, Any]
+# What a place of the output holds, where the model has non-maximum suppression's part or hasn't.
+_ROWS: Final = {
+    False: "centre x, centre y, width, height, then a score a class; before non-maximum "
+    "suppression",
+    True: "x, y of two corners, score, class id; no non-maximum suppression is needed",
+}
 
 
 def render_card(card: Card) -> str:
@@ -21,7 +27,7 @@ def render_card(card: Card) -> str:
         *_section("Data", _data(card)),
         *_section("Recipe", map(escape, card["recipe"]["words"])),
         *_section("Detector", _detector(card)),
-        *_section("Licences", (f"{k.replace('_', ' ')}: {escape(v)}" for k, v in _licences(card))),
+        *_section("Licences", _licences(card)),
         *_section("Files", _files(card)),
     ]
     return "\n".join(lines)
@@ -48,14 +54,8 @@ def _verdict(card: Card) -> Iterator[str]:
 
 def _scores(card: Card) -> Iterator[str]:
     names = card["model"]["classes"]
-    cells = [
-        "set",
-        "images",
-        "mAP50-95",
-        "mAP50",
-        *(f"AP {escape(n)}" for n in names),
-        "these weights",
-    ]
+    of_classes = (f"AP {escape(name)}" for name in names)
+    cells = ["set", "images", "mAP50-95", "mAP50", *of_classes, "these weights"]
     yield "## Scores"
     yield ""
     yield "Means over the seeds; the last column is these weights' own mAP50-95."
@@ -101,8 +101,9 @@ def _detector(card: Card) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in training["versions"].items()) + "."
 
 
-def _licences(card: Card) -> list[tuple[str, str]]:
-    return list(card["licences"].items())
+def _licences(card: Card) -> Iterator[str]:
+    for what, licence in card["licences"].items():
+        yield f"{what.replace('_', ' ').capitalize()}: {escape(licence)}."
 
 
 def _files(card: Card) -> Iterator[str]:
@@ -120,7 +121,6 @@ def _files(card: Card) -> Iterator[str]:
         yield (
             f"Input `{exported['input']}`: RGB from 0 to 1, (batch, 3, height, width); the longer "
             f"side {exported['image_size']} pixels, both padded on both sides with grey (114) to "
-            f"multiples of {exported['stride']}. Output `{exported['output']}`: centre x, centre "
-            "y, width, height in pixels of the input, then a score a class; before non-maximum "
-            "suppression."
+            f"multiples of {exported['stride']}. Output `{exported['output']}`, in pixels of the "
+            f"input: {_ROWS[exported['end2end']]}."
         )

@@ -39,8 +39,9 @@ class OnnxModel:
         path: The file.
         facts: `opset`; names of `input` and `output`; `image_size`, to which the longer side of
             an image is scaled, and `stride`, of which height and width are multiples, both in
-            pixels; `compared_shapes`; `largest_difference`, absolute, between onnxruntime's raw
-            outputs and torch's: boxes in pixels of the input, and class scores.
+            pixels; `end2end`, whether outputs need no non-maximum suppression; `compared_shapes`;
+            `largest_difference`, absolute, between onnxruntime's raw outputs and torch's: boxes in
+            pixels of the input, and class scores.
     """
 
     path: Path

@@ -59,6 +59,7 @@ def main(job_dir: Path) -> None:
         "output": outcome.name,
         "image_size": config.image_size,
         "stride": stride,
+        "end2end": session.get_modelmeta().custom_metadata_map["end2end"] == "True",
         "compared_shapes": [list(tensor.shape) for tensor in inputs],
         "largest_difference": max(
             float(np.abs(ours - theirs).max()) for ours, theirs in zip(found, expected, strict=True)
