@@ -15,8 +15,8 @@ from synthdata.manifest import load_dataset
 
 COMMANDS = [
     "", "quickstart", "run", "prepare", "fit", "layout", "generate", "score", "filter",
-    "version", "train", "report", "clean", "compare", "data", "data list", "data fetch",
-    "data check",
+    "version", "train", "report", "predict", "export-detector", "model-card", "clean", "compare",
+    "data", "data list", "data fetch", "data check",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ SynthdataError
 ├── GenerationError    an image generator can't be built, loaded or run
 ├── TrainingError      a detector or generator training failed
 ├── VersioningError    DVC or Git refused
+├── DeliveryError      a trained detector can't be delivered as asked
 ├── RunError           a run folder is locked, incomplete or not a run
 └── DamagedFileError   a file of ours was cut, emptied or changed
 ```
@@ -38,6 +39,10 @@ class TrainingError(SynthdataError):
 
 class VersioningError(SynthdataError):
     """DVC or Git refused."""
+
+
+class DeliveryError(SynthdataError):
+    """A trained detector can't be delivered as asked."""
 
 
 class RunError(SynthdataError):

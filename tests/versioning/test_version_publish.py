@@ -10,9 +10,10 @@ from version_pools import History
 
 from synthdata.errors import VersioningError
 from synthdata.files import sha256_file
+from synthdata.runfolder.record import CONFIG, write_key
 from synthdata.versioning.dvc import dvc_root, find_repository, run_dvc
 from synthdata.versioning.git import run_git
-from synthdata.versioning.publish import publish_versions
+from synthdata.versioning.publish import find_published, publish_versions
 
 Write = Callable[..., Path]
 SMALL_FILES = {
@@ -37,6 +38,8 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     repository: Path, written: Write
 ) -> None:
     out_dir = written(repository, arms=("real", "synthetic"))
+    write_key(out_dir, "0" * 64, "version")
+    (out_dir / CONFIG).touch()
     before = _tree(out_dir)
 
     (version,) = publish_versions([out_dir], workspace=repository)
@@ -51,6 +54,11 @@ def test_version_is_staged_in_git_and_comes_back_from_the_remote(
     assert str(repository) not in (repository / ".dvc" / "config").read_text()
     assert "verify = true" in (repository / ".dvc" / "config").read_text()
     assert _tree(out_dir) == before
+    found = {name: version[name] for name in ("dvc_file", "md5")}
+    assert find_published(out_dir, repository) == found
+    write_key(out_dir, "1" * 64, "version")
+    assert find_published(out_dir, repository) is None, "another version is there since"
+    write_key(out_dir, "0" * 64, "version")
 
     tracked = repository / version["path"]
     shutil.rmtree(tracked)
@@ -194,7 +202,7 @@ def test_refusal_of_dvc_carries_its_message(repository: Path, written: Write) ->
 _STAGE = """
 import json, sys
 from pathlib import Path
-from synthdata.versioning.publish import publish_versions
+from synthdata.versioning.publish import find_published, publish_versions
 found = publish_versions([Path(sys.argv[1])], workspace=Path("."))
 Path("found.json").write_text(json.dumps(found))
 """

@@ -40,8 +40,9 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
     Returns:
         `evaluation_split`, `detector_seed`, `sets` (by name `num_images` and `digest` of its
         images), `arms`: by name the scores of `DetectionMetrics` on the split, `steps`, `seconds`,
-        `cpu_seconds`, `num_images` (of the lists, repeats counted), `num_parameters` and `weights`
-        (relative to `out_dir`); and `shifted`: by set and arm the scores there.
+        `cpu_seconds`, `num_images` (of the lists, repeats counted), `num_parameters`,
+        `weights_sha256` and `weights` (relative to `out_dir`); and `shifted`: by set and arm the
+        scores there.
 
     Raises:
         DatasetError: If there is no arm, a list names an unknown image, or a list's length is no

@@ -9,8 +9,8 @@ COCO form (`annotations.json`). Out come, each under its final name only when wh
 - `losses.csv`: `epoch` (from 1, counted through all phases), `phase` (from 1, only where there
   are several), and a column per loss, such as `box`, `cls`, `dfl`,
 - `training.json`: `steps` (optimizer steps really made), `seconds`, `cpu_seconds`, `num_images`
-  (of the phases' lists together, repeats counted), `num_parameters`, `device`, `versions`;
-  written last, so that a job with it is trained,
+  (of the phases' lists together, repeats counted), `num_parameters`, `weights_sha256`, `device`,
+  `versions`; written last, so that a job with it is trained,
 - `predictions-<target>.json`: COCO results for each target set.
 
 A worker does what is missing: it trains where there is no `training.json`, then predicts each

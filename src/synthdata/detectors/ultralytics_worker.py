@@ -1,16 +1,11 @@
 """The process that trains a YOLO: `python -m synthdata.detectors.ultralytics_worker JOB_FOLDER`.
 
-Only this module and `ultralytics_trainer` import ultralytics, which is AGPL-3.0. It runs as a
-program of its own and speaks to synthdata through the files that `synthdata.detectors.base`
-describes.
-
-Nothing reaches for the network. What weights and an architecture's YAML contain is read without
-running code in it, unless the config trusts them.
+It imports ultralytics, which is AGPL-3.0, and runs as a program of its own, which speaks to
+synthdata through the files that `synthdata.detectors.base` describes.
 """
 
 import csv
 import shutil
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,9 +16,6 @@ from typing import Any
 import torch
 import ultralytics
 import yaml
-from matplotlib import get_data_path
-from ultralytics.utils import SAFE_LOAD
-from ultralytics.utils.callbacks import platform
 from ultralytics.utils.checks import check_file
 from ultralytics.utils.downloads import attempt_download_asset
 
@@ -40,9 +32,9 @@ from synthdata.detectors.base import (
     predictions_path,
 )
 from synthdata.detectors.ultralytics import stated_settings
+from synthdata.detectors.ultralytics_process import set_up
 from synthdata.detectors.ultralytics_trainer import train_phase
-from synthdata.errors import TrainingError
-from synthdata.files import replacing, write_json
+from synthdata.files import replacing, sha256_file, write_json
 from synthdata.lifeline import end_with_parent
 from synthdata.seeding import derive_seed
 
@@ -54,14 +46,8 @@ def main(job_dir: Path) -> None:
     """Do what is missing in a job's folder."""
     job = TrainJob.load(job_dir)
     config = UltralyticsConfig.model_validate(job.detector)
-    if not SAFE_LOAD and not config.trust_weights:
-        raise TrainingError("ULTRALYTICS_SAFE_LOAD must be 1, so that no weights can run code")
-    if not config.allow_download:
-        _refuse_connections()
-    torch.set_num_threads(job.settings.threads)
-    torch.set_flush_denormal(True)
+    set_up(config, job, job_dir)
     device = "0" if job.settings.device == "cuda" else "cpu"
-    _keep_offline(job_dir / SCRATCH)
     if not (job_dir / TRAINING).is_file():
         _train(config, job, job_dir, device)
     for target, images in job.targets.items():
@@ -70,30 +56,6 @@ def main(job_dir: Path) -> None:
             found = _predict(config, job_dir, images, device)
             write_json(path, to_coco_results(found))
     shutil.rmtree(job_dir / SCRATCH)
-
-
-def _keep_offline(config_dir: Path) -> None:
-    """Turn off ultralytics' integrations and put fonts where it would download them to."""
-    integrations = ("sync", "dvc", "mlflow", "comet", "clearml", "raytune", "tensorboard", "wandb")
-    known = ultralytics.settings
-    known.update({name: False for name in integrations if name in known})
-    known.update({"api_key": ""})
-    platform.callbacks.clear()  # no setting switches it off
-    for name in ("Arial.ttf", "Arial.Unicode.ttf"):  # the second for names that aren't ASCII
-        font = config_dir / "Ultralytics" / name
-        font.unlink(missing_ok=True)
-        font.symlink_to(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
-
-
-def _refuse_connections() -> None:
-    """Refuse connections to other machines; an architecture may name weights to download."""
-
-    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        internet = event == "socket.connect" and arguments[0].family != socket.AF_UNIX
-        if internet or event == "socket.getaddrinfo":
-            raise OSError(f"a training must not need a network: {event} {arguments[1:]}")
-
-    sys.addaudithook(refuse)
 
 
 def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str) -> None:
@@ -119,6 +81,7 @@ def _train(config: UltralyticsConfig, job: TrainJob, job_dir: Path, device: str)
         "cpu_seconds": round(sum(phase.cpu_seconds for phase in trained), 3),
         "num_images": sum(phase.num_images for phase in trained),
         "num_parameters": trained[-1].num_parameters,
+        "weights_sha256": sha256_file(job_dir / WEIGHTS),
         "device": device,
         "versions": {"torch": str(torch.__version__), "ultralytics": ultralytics.__version__},
     }

@@ -18,6 +18,8 @@ from filelock import FileLock
 
 from synthdata.armfolder import ARMS, EVAL
 from synthdata.errors import VersioningError
+from synthdata.files import read_json
+from synthdata.runfolder import complete_key
 from synthdata.versioning.copies import copy_version
 from synthdata.versioning.dvc import (
     OWN,
@@ -64,10 +66,7 @@ def publish_versions(
         logger.info("version: under dvc repro, which tracks the folders itself")
         return []
     workspace = workspace.resolve()
-    sources = {
-        VERSIONS / real.parent.parent.name / real.parent.name: real
-        for real in (out_dir.resolve() for out_dir in out_dirs)
-    }
+    sources = {_path_of(real): real for real in (out_dir.resolve() for out_dir in out_dirs)}
     make_own_folder(workspace)
     try:
         # Repetitions side by side share one repository.
@@ -82,6 +81,40 @@ def publish_versions(
     return found
 
 
+def find_published(out_dir: Path, workspace: Path) -> dict[str, str] | None:
+    """Return where a finished version stage is in DVC, as `publish_versions` left it.
+
+    Args:
+        out_dir: The stage's folder.
+        workspace: The folder that holds `data/versions`.
+
+    Returns:
+        `dvc_file`, relative to the workspace, and the folder's `md5`; None where the stage wasn't
+        published, or another was in its place since.
+    """
+    path = _path_of(out_dir.resolve())
+    dvc_file = path.with_name(f"{path.name}.dvc")
+    marker = _marker(path, workspace)
+    if not marker.is_file() or not (workspace / dvc_file).is_file():
+        return None
+    if read_json(marker)["key"] != complete_key(out_dir):
+        return None
+    return {"dvc_file": dvc_file.as_posix(), "md5": _md5(workspace / dvc_file)}
+
+
+def _path_of(out_dir: Path) -> Path:
+    """Return where the copy of a version stage's own folder is, relative to the workspace."""
+    return VERSIONS / out_dir.parent.parent.name / out_dir.parent.name
+
+
+def _marker(path: Path, workspace: Path) -> Path:
+    return workspace / OWN / "copied" / f"{path}.json"
+
+
+def _md5(dvc_file: Path) -> str:
+    return str(yaml.safe_load(dvc_file.read_text("utf-8"))["outs"][0]["md5"])
+
+
 def _publish(
     sources: Mapping[Path, Path], *, workspace: Path, remote: str | None, commit: bool
 ) -> list[dict[str, Any]]:
@@ -93,7 +126,7 @@ def _publish(
     write_dvcignore(root)
     name, configure = find_remote(root, workspace, remote)
     for path, out_dir in sources.items():
-        marker = workspace / OWN / "copied" / f"{path}.json"
+        marker = _marker(path, workspace)
         copy_version(out_dir, workspace / path, parts=(ARMS, EVAL), marker=marker)
     add = ["add", *map(str, sources)]
     push = ["push", "--remote", name, *map(str, dvc_files.values())]
@@ -109,7 +142,7 @@ def _publish(
         {
             "path": path.as_posix(),
             "dvc_file": dvc_file.as_posix(),
-            "md5": yaml.safe_load((workspace / dvc_file).read_text("utf-8"))["outs"][0]["md5"],
+            "md5": _md5(workspace / dvc_file),
             "remote": name,
             "git": uses_git,
             "commit": sha,
