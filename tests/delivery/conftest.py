@@ -14,6 +14,8 @@ OVERRIDES = (
     "seeds=[0]",
     "arms={real: {role: reference}, real_balanced: {sampling: instance_balanced, role: free}}",
     "contrasts=[[real_balanced, real]]",
+    # As if a search had found the balanced arm to be better: it is advised, and so delivered.
+    "report.selection={real: {100: 0.1}, real_balanced: {100: 0.5}}",
     "pools={}",
     "version.dvc=false",
     "evaluation.shifted={kraft: {source: {kind: digits, paper: kraft}, scale: 2, max_images: 2}}",

@@ -30,7 +30,8 @@ def test_every_field_follows_from_the_run(detector: TrainedDetector) -> None:
         "classes": ["0", "4", "7"],
     }  # fmt: skip
     assert card["exported"] is None
-    assert card["verdict"]["sentences"][0].startswith(report["headline"]["claim"])
+    assert card["verdict"]["sentences"][0] == report["advice"]["sentence"]
+    assert card["verdict"]["sentences"][1].startswith(report["headline"]["claim"])
     assert card["verdict"]["conditions"] == report["notes"]
     assert card["verdict"]["verdict"] == report["verdict"]
     assert card["verdict"]["seeds"] == [0]

@@ -1,14 +1,16 @@
 """Which detector of a run is delivered, and when none is."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from commands import Command
-from synthdata.delivery.choice import delivered_arm, find_run, open_detector
+from synthdata.delivery.choice import delivered_arm, open_detector
 from synthdata.delivery.outputs import fresh_folder
 from synthdata.errors import DamagedFileError, RunError
 from synthdata.files import read_json, sha256_file, write_json
+from synthdata.report.finished import find_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delivery")]
 
@@ -23,14 +25,15 @@ def test_a_run_is_found_by_name_and_by_folder(workspace: Path) -> None:
             find_run(named, workspace)
 
 
-def test_the_headline_decides_unless_one_asks(run_dir: Path) -> None:
+def test_the_advice_decides_unless_one_asks(run_dir: Path) -> None:
     assert delivered_arm(run_dir) == "real_balanced"
     assert open_detector(run_dir).arm == "real_balanced"
     chosen = open_detector(run_dir, arm="real", seed=0)
     assert chosen.weights == run_dir / "seed-0" / "train" / "jobs" / "real" / "weights.pt"
     assert chosen.weights_sha256 == sha256_file(chosen.weights)
     report = read_json(run_dir / "report" / "metrics.json")
-    write_json(run_dir / "report" / "metrics.json", report | {"contrasts": []})
+    report["advice"]["arm"] = "real"
+    write_json(run_dir / "report" / "metrics.json", report)
     assert delivered_arm(run_dir) == "real"
 
 
@@ -88,3 +91,15 @@ def test_a_folder_is_fresh(tmp_path: Path) -> None:
         folder = fresh_folder(tmp_path, "one")
         assert folder == tmp_path / expected
         folder.mkdir()
+
+
+def test_the_advice_is_shown_again(workspace: Path, command: Command) -> None:
+    advice = read_json(workspace / "runs" / "tiny" / "report" / "metrics.json")["advice"]
+    shown = command("synthdata", "advise", "tiny", cwd=workspace).stdout
+    assert " ".join(shown.split()).startswith(" ".join(advice["sentence"].split()))
+    assert json.loads(command("synthdata", "advise", "tiny", "--json", cwd=workspace).stdout) == (
+        advice
+    )
+    assert (advice["arm"], advice["kind"], advice["chosen_by"]) == (
+        "real_balanced", "free", "search",
+    )  # fmt: skip

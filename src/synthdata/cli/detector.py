@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from synthdata.delivery.choice import TrainedDetector
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, or its folder")]
-Arm = Annotated[str | None, typer.Option("--arm", help="else the one of the run's headline")]
+Arm = Annotated[str | None, typer.Option("--arm", help="else the advised one")]
 Seed = Annotated[int | None, typer.Option("--seed", help="else the first repetition")]
 
 
@@ -96,7 +96,8 @@ def model_card(
 
 def _open(run: str, arm: str | None, seed: int | None) -> "TrainedDetector":
     """Return the detector that is asked for, and say on stderr which it is."""
-    from synthdata.delivery.choice import find_run, open_detector
+    from synthdata.delivery.choice import open_detector
+    from synthdata.report.finished import find_run
 
     detector = open_detector(find_run(run, Path.cwd()), arm=arm, seed=seed)
     typer.echo(

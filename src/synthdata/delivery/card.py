@@ -94,8 +94,8 @@ def _sets(detector: TrainedDetector) -> list[str]:
 def _verdict(detector: TrainedDetector) -> dict[str, Any]:
     """Return what the run says of the arm, and what it says it under.
 
-    `sentences` has the verdict of each contrast of the arm against another; the first is the
-    headline's where that speaks of the arm.
+    `sentences` has the advice where it is this arm, and the verdict of each contrast of the arm
+    against another, that of the headline with its evidence.
     """
     report = detector.report
     headline = report["headline"]
@@ -108,6 +108,8 @@ def _verdict(detector: TrainedDetector) -> dict[str, Any]:
     is_headline = bool(report["contrasts"]) and report["contrasts"][0]["arm"] == detector.arm
     if is_headline:
         sentences[0] = f"{headline['claim']}. {headline['evidence']}"
+    if report["advice"]["arm"] == detector.arm:
+        sentences.insert(0, report["advice"]["sentence"])
     return {
         "verdict": report["verdict"] if is_headline else None,
         "sentences": sentences or ["The run tests nothing about this arm against another."],

@@ -5,16 +5,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from synthdata.config.base import StageName
 from synthdata.config.train import TrainConfig
 from synthdata.detectors.base import WEIGHTS
 from synthdata.errors import DamagedFileError, RunError
 from synthdata.files import read_json, sha256_file
+from synthdata.report.finished import read_report
 from synthdata.runfolder import METRICS, complete_key, read_record
-
-RUNS: Final = "runs"
 
 logger = logging.getLogger(__name__)
 
@@ -78,33 +77,13 @@ class TrainedDetector:
         }
 
 
-def find_run(named: str, workspace: Path) -> Path:
-    """Return the folder of a run, given by its name in `runs/` or by its path.
-
-    Raises:
-        RunError: If there is none.
-    """
-    for folder in (workspace / RUNS / named, workspace / named):
-        if any(folder.glob("seed-*")):
-            return folder.resolve()
-    known = sorted(path.name for path in (workspace / RUNS).glob("*/"))
-    raise RunError(
-        f"{named!r} is neither a run in {workspace / RUNS} nor the folder of one; there is "
-        f"{', '.join(known) or 'no run'}"
-    )
-
-
 def delivered_arm(run_dir: Path) -> str:
-    """Return the arm whose detector a run delivers: the one that its headline speaks of.
-
-    Without a contrast it is the reference.
+    """Return the arm whose detector a run delivers: the advised one.
 
     Raises:
         RunError: If the run isn't finished.
     """
-    report = _read_report(run_dir)
-    contrasts = report["contrasts"]
-    return str(contrasts[0]["arm"] if contrasts else report["reference"])
+    return str(read_report(run_dir)["advice"]["arm"])
 
 
 def open_detector(
@@ -122,7 +101,7 @@ def open_detector(
             has no such arm or repetition.
         DamagedFileError: If the weights are missing, or aren't those that the run recorded.
     """
-    report = _read_report(run_dir)
+    report = read_report(run_dir)
     arm = arm or delivered_arm(run_dir)
     seed = report["seeds"][0] if seed is None else seed
     for what, asked, known in (("arm", arm, report["arms"]), ("seed", seed, report["seeds"])):
@@ -149,17 +128,6 @@ def open_detector(
 
 def _job_dir(train_dir: Path, arm: str) -> Path:
     return train_dir / "jobs" / arm
-
-
-def _read_report(run_dir: Path) -> dict[str, Any]:
-    report_dir = run_dir / "report"
-    if complete_key(report_dir) is None:
-        raise RunError(
-            f"run {run_dir.name} isn't finished: it has no report in {report_dir}; run it to its "
-            "end first, `synthdata run CONFIG`"
-        )
-    metrics: dict[str, Any] = read_json(report_dir / METRICS)
-    return metrics
 
 
 def _input_of(folder: Path, name: str, stage: StageName) -> Path:
