@@ -85,7 +85,7 @@ class RepaintConfig(PipelineConfig):
     @model_validator(mode="after")
     def _leaves_a_step(self) -> Self:
         # As the pipelines round it.
-        if int(self.num_inference_steps * self.strength) < 1:
+        if self.strength and int(self.num_inference_steps * self.strength) < 1:
             raise ValueError(
                 "num_inference_steps x strength must be at least 1, so that a step is left to "
                 f"run, got {self.num_inference_steps} x {self.strength}"

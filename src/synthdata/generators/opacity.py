@@ -4,7 +4,7 @@
 between blends the two. A pixel belongs to a box if its centre does.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -30,9 +30,9 @@ def object_opacity(
         margin: How far 1 reaches beyond a box on each side, as a fraction of its size.
         feather: Width of the soft border beyond that, as a fraction of half the grown box.
     """
-    opacity = _cover(new, size_hw, margin=margin, feather=feather)
-    inside_new = _cover(new, size_hw, margin=0, feather=0)
-    inside_kept = _cover(kept, size_hw, margin=0, feather=0)
+    opacity = cover(new, size_hw=size_hw, margin=margin, feather=feather)
+    inside_new = cover(new, size_hw=size_hw)
+    inside_kept = cover(kept, size_hw=size_hw)
     return np.where((inside_kept > 0) & (inside_new == 0), np.float32(0), opacity)
 
 
@@ -47,18 +47,36 @@ def background_opacity(
         margin: How far 0 reaches beyond a box on each side, as a fraction of its size.
         feather: Width of the soft border beyond that, as a fraction of half the grown box.
     """
-    opacity: FloatArray = 1 - _cover(kept, size_hw, margin=margin, feather=feather)
+    opacity: FloatArray = 1 - cover(kept, size_hw=size_hw, margin=margin, feather=feather)
     return opacity
 
 
-def _cover(
-    xyxy: FloatArray, size_hw: tuple[int, int], *, margin: float, feather: float
+def cover(
+    xyxy: FloatArray,
+    shares: FloatArray | None = None,
+    *,
+    size_hw: tuple[int, int],
+    margin: float = 0.0,
+    feather: float = 0.0,
+    shape: Literal["ellipse", "box"] = "box",
 ) -> FloatArray:
+    """Return how far each pixel belongs to one of the boxes.
+
+    Args:
+        xyxy: `(N, 4)`.
+        shares: `(N,)` in [0, 1], what counts as wholly belonging to each; None takes 1 for all.
+        size_hw: (height, width) of the image, pixels.
+        margin: How far a box is grown on each side, as a fraction of its size.
+        feather: Width of the soft border beyond that, as a fraction of half the grown box.
+        shape: The ellipse inside the grown box, or the box.
+    """
     covered = np.zeros(size_hw, np.float32)
     centre = (xyxy[:, 2:] + xyxy[:, :2]) / 2
     half = np.maximum((xyxy[:, 2:] - xyxy[:, :2]) * (0.5 + margin), _MIN_HALF_PX)
-    for box in np.hstack([centre - half, centre + half]):
-        np.maximum(covered, soft_mask(size_hw, box, shape="box", feather=feather), out=covered)
+    grown = np.hstack([centre - half, centre + half])
+    for box, share in zip(grown, np.ones(len(xyxy)) if shares is None else shares, strict=True):
+        mask = soft_mask(size_hw, box, shape=shape, feather=feather)
+        np.maximum(covered, mask * np.float32(share), out=covered)
     return covered
 
 
