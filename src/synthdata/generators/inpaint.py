@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from synthdata.config.generator import InpaintConfig
+from synthdata.generators.detail import Detail
 from synthdata.generators.opacity import background_opacity, object_opacity
 from synthdata.generators.placement import place_objects
 from synthdata.generators.repaint import Repainter, Scene, draw_scene
@@ -79,6 +80,7 @@ class InpaintGenerator:
             size_hw=scene.pixels.shape[:2],
             margin=self._config.margin,
             feather=self._config.feather,
+            shape=self._config.shape,
         )
         layout = replace(scene.layout, layout_id=layout_id, annotations=both)
         return replace(scene, layout=layout, opacity=opacity)
@@ -90,5 +92,10 @@ class InpaintGenerator:
             size_hw=scene.pixels.shape[:2],
             margin=self._config.margin,
             feather=self._config.feather,
+            shape=self._config.shape,
         )
-        return replace(scene, opacity=opacity)
+        detail = None
+        if self._config.keep_detail:
+            sigma = self._config.keep_detail * opacity.shape[1]
+            detail = Detail(np.ones_like(opacity), sigma)
+        return replace(scene, opacity=opacity, detail=detail)

@@ -12,16 +12,23 @@ from synthdata.boxes import FloatArray
 from synthdata.generators.masks import soft_mask
 from synthdata.samples import UInt8Array
 
+Shape = Literal["ellipse", "box"]
 # Boxes without an area would have no border to measure a softness by.
 _MIN_HALF_PX: Final = 0.5
 
 
 def object_opacity(
-    new: FloatArray, kept: FloatArray, *, size_hw: tuple[int, int], margin: float, feather: float
+    new: FloatArray,
+    kept: FloatArray,
+    *,
+    size_hw: tuple[int, int],
+    margin: float,
+    feather: float,
+    shape: Shape = "box",
 ) -> FloatArray:
     """Return 1 on new boxes and their margins, 0 elsewhere and on the boxes to keep.
 
-    Only where a new box itself overlaps a kept one is the kept one painted over.
+    Only where a new object itself overlaps a kept box is that painted over.
 
     Args:
         new: `(N, 4)` xyxy of the objects to paint.
@@ -29,15 +36,21 @@ def object_opacity(
         size_hw: (height, width) of the image, pixels.
         margin: How far 1 reaches beyond a box on each side, as a fraction of its size.
         feather: Width of the soft border beyond that, as a fraction of half the grown box.
+        shape: What of a new box is painted.
     """
-    opacity = cover(new, size_hw=size_hw, margin=margin, feather=feather)
-    inside_new = cover(new, size_hw=size_hw)
+    opacity = cover(new, size_hw=size_hw, margin=margin, feather=feather, shape=shape)
+    inside_new = cover(new, size_hw=size_hw, shape=shape)
     inside_kept = cover(kept, size_hw=size_hw)
     return np.where((inside_kept > 0) & (inside_new == 0), np.float32(0), opacity)
 
 
 def background_opacity(
-    kept: FloatArray, *, size_hw: tuple[int, int], margin: float, feather: float
+    kept: FloatArray,
+    *,
+    size_hw: tuple[int, int],
+    margin: float,
+    feather: float,
+    shape: Shape = "box",
 ) -> FloatArray:
     """Return 0 on the boxes to keep and their margins, 1 far from them.
 
@@ -46,8 +59,11 @@ def background_opacity(
         size_hw: (height, width) of the image, pixels.
         margin: How far 0 reaches beyond a box on each side, as a fraction of its size.
         feather: Width of the soft border beyond that, as a fraction of half the grown box.
+        shape: What of a box is kept.
     """
-    opacity: FloatArray = 1 - cover(kept, size_hw=size_hw, margin=margin, feather=feather)
+    opacity: FloatArray = 1 - cover(
+        kept, size_hw=size_hw, margin=margin, feather=feather, shape=shape
+    )
     return opacity
 
 
@@ -58,7 +74,7 @@ def cover(
     size_hw: tuple[int, int],
     margin: float = 0.0,
     feather: float = 0.0,
-    shape: Literal["ellipse", "box"] = "box",
+    shape: Shape = "box",
 ) -> FloatArray:
     """Return how far each pixel belongs to one of the boxes.
 
