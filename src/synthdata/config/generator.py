@@ -112,6 +112,9 @@ class InpaintConfig(RepaintConfig):
         feather: Width of the soft border around that, as a fraction of half its size.
         num_objects: Smallest and largest number of new objects an image, for `object`; fewer
             where the layout has fewer or there is no room.
+        balance: Class balance of the new objects, for `object`: 0 draws them as often as they occur
+            in train images, 1 each class as often, as a `paste` pool does, and of their sizes; None
+            takes the layout's objects.
         max_overlap: A new box and another share at most this part of the smaller one, for
             `object`.
         keep_detail: The new background changes only what is coarser than this Gaussian, whose
@@ -126,6 +129,7 @@ class InpaintConfig(RepaintConfig):
     margin: Fraction = 0.1
     feather: Fraction = 0.15
     num_objects: ObjectRange = (1, 3)
+    balance: Fraction | None = None
     max_overlap: Fraction = 0.0
     keep_detail: Fraction = 0.0
 
