@@ -32,7 +32,7 @@ class CompositeGenerator:
 
     Raises:
         GenerationError: If the model can't be loaded or has other classes, or there is no image
-            to repaint.
+            to repaint, or no train object to measure others by.
     """
 
     def __init__(
@@ -53,6 +53,11 @@ class CompositeGenerator:
         self._limits = None
         if config.keep_objects is not None:
             areas = np.concatenate([boxes.area(sample.annotations.xyxy) for sample in train])
+            if not len(areas):
+                raise GenerationError(
+                    "keep_objects measures objects by the train split's, which has none; check the "
+                    "annotations, or set the pool's keep_objects to null"
+                )
             self._limits = np.percentile(areas, config.keep_objects)
         self._repainter = Repainter("img2img", config, model_dir, below)
 

@@ -71,7 +71,7 @@ class Repainter:
         task: `img2img` paints all of a scene; `inpaint` what its opacity leaves open.
         config: How to sample.
         model_dir: The folder of stage `fit`.
-        train: The real train split.
+        images: What scenes start from, the real train split or a pool; it names the classes.
 
     Raises:
         GenerationError: If the model can't be loaded, has other classes or can't do the task,
@@ -79,14 +79,14 @@ class Repainter:
     """
 
     def __init__(
-        self, task: Task, config: RepaintConfig, model_dir: Path, train: DetectionDataset
+        self, task: Task, config: RepaintConfig, model_dir: Path, images: DetectionDataset
     ) -> None:
-        if not len(train):
+        if not len(images):
             raise GenerationError(
                 f"{task} starts from real train images, there is none; check prepare"
             )
         self._task, self._config = task, config
-        self._model = load_model(config, model_dir, class_names=train.class_names)
+        self._model = load_model(config, model_dir, class_names=images.class_names)
         self._pipeline = pipeline_for(
             task, self._model.pipeline, embedded=self._model.card.kind == "embedded"
         )

@@ -93,7 +93,9 @@ def autoencode(vae: Any, images: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
     """Return what a pipeline's autoencoder keeps of `(N, 3, H, W)` images in [0, 1]."""
     if getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16:
         vae.to(torch.float32)  # SDXL's overflows in float16, and its pipelines do the same
-    encoded = vae.encode((images * 2 - 1).to(vae.device, vae.dtype))
+    # Not the whole model's: on a CPU the decoder alone holds a half precision.
+    dtype = next(vae.encoder.parameters()).dtype
+    encoded = vae.encode((images * 2 - 1).to(vae.device, dtype))
     latents = retrieve_latents(encoded, sample_mode="argmax")
     copies: torch.Tensor = vae.decode(latents).sample
     return (copies.float() / 2 + 0.5).clamp(0, 1)
