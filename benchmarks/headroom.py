@@ -3,7 +3,8 @@
     python benchmarks/headroom.py --draws 100 101 102 --steps 3200 --policy default \
         --csv docs/benchmarks/headroom.csv
 
-Each draw is a repetition of its own: other train images, another generator, another detector seed
+`--config benchmarks/ladder.yaml` measures the rungs from pasting to composites instead. Each draw
+is a repetition of its own: other train images, another generator, another detector seed
 (development draws are 100 and up). Shifted sets are scored too, and each look is logged in
 `runs/looks.jsonl`. Rows are appended as soon as a draw is trained; what the file has is skipped, so
 that a killed call goes on. `settings` is the digest of all that a row depends on. In the end the
@@ -73,24 +74,27 @@ def main() -> None:
     parser.add_argument("--draws", type=int, nargs="+", default=[100, 101, 102])
     parser.add_argument("--steps", type=int, nargs="+", default=[3200], help="optimizer steps")
     parser.add_argument("--policy", nargs="+", default=["default"], choices=["default", "weak"])
+    parser.add_argument("--config", type=Path, default=_CONFIG)
     parser.add_argument("--csv", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for steps in arguments.steps:
         for policy in arguments.policy:
             for draw in arguments.draws:
-                _measure_once(arguments.csv, draw=draw, steps=steps, policy=policy)
+                _measure_once(
+                    arguments.config, arguments.csv, draw=draw, steps=steps, policy=policy
+                )
     print(table(arguments.csv))
 
 
-def _measure_once(path: Path, *, draw: int, steps: int, policy: str) -> None:
+def _measure_once(file: Path, path: Path, *, draw: int, steps: int, policy: str) -> None:
     overrides = [f"seeds=[{draw}]", f"train.detector.policy={policy}"]
-    config = load_config(_CONFIG, overrides)
+    config = load_config(file, overrides)
     length = config.version.list_length
     if not isinstance(length, int) or steps * config.train.batch_size % length:
         raise SystemExit(f"{steps} steps must be whole passes over a list of {length} images")
     epochs = steps * config.train.batch_size // length
-    config = load_config(_CONFIG, [*overrides, f"train.epochs={epochs}"])
+    config = load_config(file, [*overrides, f"train.epochs={epochs}"])
     settings = sha256_json(config.model_dump(mode="json"))[:12]
     key = {"draw": draw, "steps": steps, "policy": policy}
     if path.is_file():

@@ -83,8 +83,8 @@ class Sample:
             is an extra image that the user had already.
         sha256: Of the image file; empty until it is written.
         seed: The seed that made the image; None for a photograph.
-        layout_id: The layout that it was asked to show; where it was made from a real train
-            image (img2img, inpainting), that image's id, and `+` and the layout's.
+        layout_id: The layout that it was asked to show; where it was made from another image
+            (img2img, inpainting, composites), that image's id, and `+` and the layout's.
         prompt: The text that it was asked to show.
         pool: The pool of extra images that it belongs to; empty for one of the real data.
         config_sha256: Digest of the config that made it.

@@ -4,19 +4,34 @@ import pytest
 import yaml
 
 from synthdata.config import ExperimentConfig, load_config
+from synthdata.config.composite import CompositeConfig
 from synthdata.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.yaml"))
 
 
 def test_there_are_configs() -> None:
     assert {"smoke.yaml", "quickstart.yaml", "bccd-24.yaml"} <= {path.name for path in CONFIGS}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CONFIGS, *BENCHMARKS], ids=lambda path: path.name)
 def test_every_config_loads_under_its_own_name(path: Path) -> None:
     assert load_config(path).name == path.stem
+
+
+def test_the_ladder_compares_composites_with_the_pool_that_they_are_made_of() -> None:
+    config = load_config(ROOT / "benchmarks" / "ladder.yaml")
+    composites = {n: p for n, p in config.pools.items() if isinstance(p, CompositeConfig)}
+    arms = config.resolved_arms()
+    assert {pool.onto for pool in composites.values()} == {"pasted"}
+    for name in composites:
+        (arm,) = (arm for arm in arms.values() if name in arm.extra)
+        assert arm.role == "candidate"
+        twin = arms[arm.twin or ""]
+        assert (twin.role, set(twin.extra)) == ("free", {"pasted"})
+        assert twin.extra["pasted"].share == arm.extra[name].share
 
 
 def test_params_yaml_names_the_config_that_it_repeats() -> None:

@@ -1,6 +1,10 @@
+from collections import Counter
+from itertools import islice
+
 import numpy as np
 import pytest
 
+from synthdata.generators.donors import Donor, draw_objects
 from synthdata.generators.opacity import background_opacity, blend, object_opacity
 from synthdata.generators.placement import find_room, place_objects
 from synthdata.layout.geometry import overlap_matrix
@@ -120,3 +124,16 @@ def test_blend_is_exact_where_the_opacity_is_0_or_1() -> None:
     assert np.array_equal(mixed[:4], real[:4])
     assert np.array_equal(mixed[8:], painted[8:])
     assert np.abs(mixed[4:8] - (real[4:8] / 2 + painted[4:8] / 2)).max() <= 0.5
+
+
+@pytest.mark.parametrize(("balance", "share"), [(0.0, 0.1), (0.5, 0.25), (1.0, 0.5)])
+def test_objects_are_drawn_with_the_balance_of_pasted_ones(balance: float, share: float) -> None:
+    common = [Donor(0, i, 0, (0.0, 0.0, 10.0 + i, 8.0)) for i in range(9)]
+    donors = {0: common, 2: [Donor(0, 9, 2, (5.0, 5.0, 9.0, 11.0))]}
+
+    drawn = list(islice(draw_objects(donors, balance, np.random.default_rng(0)), 4000))
+
+    assert Counter(one for _, one in drawn)[2] / 4000 == pytest.approx(share, abs=0.03)
+    sizes = {class_id: {tuple(size.tolist()) for size, one in drawn if one == class_id}
+             for class_id in (0, 2)}  # fmt: skip
+    assert sizes == {0: {(10.0 + i, 8.0) for i in range(9)}, 2: {(4.0, 6.0)}}

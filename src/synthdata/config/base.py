@@ -18,6 +18,7 @@ Device = Annotated[Literal["auto", "cpu", "cuda"], Field(json_schema_extra={"dev
 # its result, and not the result: a finished stage stays fresh where it changes.
 NO_EFFECT: Final[Any] = Field(json_schema_extra={"effect": False})
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Percentile = Annotated[float, Field(ge=0, le=100)]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]

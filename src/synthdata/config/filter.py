@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from synthdata.config.base import (
     Fraction,
@@ -38,22 +38,21 @@ class ManifoldFilterConfig(Section):
     weight: PositiveFloat = 1.0
 
 
-class DetectorFilterConfig(Section):
-    """Scores the agreement of a detector trained on the real train split with the layout.
+class JudgeConfig(Section):
+    """A detector whose detections are compared with what the layout promises.
 
     Attributes:
         iou_threshold: A promised box is found by a detection of its class that overlaps it
             by at least this IoU.
         confidence: Detections below it are ignored.
         detector: The judge; it sees the real train split only.
-        steps: Optimizer steps of the judge's training.
+        steps: Optimizer steps of a judge's training.
         batch_size: Images a step.
-        threads: CPU threads of the judge's training; part of the result.
+        threads: CPU threads of a judge's training; part of the result.
         min_score: Images below it are rejected, however few are kept then.
         weight: Of this score's rank among the filters' ranks.
     """
 
-    kind: Literal["detector"]
     iou_threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     confidence: Fraction = 0.25
     detector: DetectorConfig
@@ -62,6 +61,40 @@ class DetectorFilterConfig(Section):
     threads: PositiveInt = 2
     min_score: Fraction = 0.0
     weight: PositiveFloat = 1.0
+
+
+class DetectorFilterConfig(JudgeConfig):
+    """Scores the agreement of a detector trained on the real train split with the layout."""
+
+    kind: Literal["detector"]
+
+
+def _inner_band(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < value[0] < value[1] < 100:
+        raise ValueError(
+            f"band is (lower, upper) percentile between 0 and 100, neither of them, got "
+            f"{list(value)}"
+        )
+    return value
+
+
+class DifficultyFilterConfig(JudgeConfig):
+    """Scores whether an image is as hard as real ones are: neither easy nor hopeless.
+
+    A judge makes errors where an image is hard, or where its labels are wrong. What is easier than
+    the easiest real images teaches little; what is harder than the hardest is doubtful. How hard
+    real images are is measured out of fold: each by the judge that wasn't trained on it.
+
+    Attributes:
+        folds: Parts of the real train images, and judges; images of one group share a part. Each
+            judge takes `steps`.
+        band: Percentiles of the real images' out-of-fold errors. An image scores 1 in the middle of
+            the band, .5 at its ends, and 0 where its error lies outside the real ones'.
+    """
+
+    kind: Literal["difficulty"]
+    folds: Annotated[int, Field(ge=2)] = 2
+    band: Annotated[tuple[float, float], AfterValidator(_inner_band)] = (20, 80)
 
 
 class MemorisationFilterConfig(Section):
@@ -98,7 +131,11 @@ class ClipFilterConfig(Section):
 
 
 FilterKind = Annotated[
-    ManifoldFilterConfig | ClipFilterConfig | DetectorFilterConfig | MemorisationFilterConfig,
+    ManifoldFilterConfig
+    | ClipFilterConfig
+    | DetectorFilterConfig
+    | DifficultyFilterConfig
+    | MemorisationFilterConfig,
     Field(discriminator="kind"),
 ]
 

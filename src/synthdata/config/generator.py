@@ -85,7 +85,7 @@ class RepaintConfig(PipelineConfig):
     @model_validator(mode="after")
     def _leaves_a_step(self) -> Self:
         # As the pipelines round it.
-        if int(self.num_inference_steps * self.strength) < 1:
+        if self.strength and int(self.num_inference_steps * self.strength) < 1:
             raise ValueError(
                 "num_inference_steps x strength must be at least 1, so that a step is left to "
                 f"run, got {self.num_inference_steps} x {self.strength}"
@@ -106,22 +106,32 @@ class InpaintConfig(RepaintConfig):
     Attributes:
         mode: `object` paints new objects where the image has room for them, `background`
             repaints all but the real objects.
-        margin: The repainted (`object`) or kept (`background`) part reaches this far beyond a
-            box on each side, as a fraction of its size.
+        shape: The repainted (`object`) or kept (`background`) part of a box: all of the `box`, or
+            the `ellipse` inside it, which leaves round objects no rectangle around them.
+        margin: That part reaches this far beyond a box on each side, as a fraction of its size.
         feather: Width of the soft border around that, as a fraction of half its size.
         num_objects: Smallest and largest number of new objects an image, for `object`; fewer
             where the layout has fewer or there is no room.
+        balance: Class balance of the new objects, for `object`: 0 draws them as often as they occur
+            in train images, 1 each class as often, as a `paste` pool does, and of their sizes; None
+            takes the layout's objects.
         max_overlap: A new box and another share at most this part of the smaller one, for
             `object`.
+        keep_detail: The new background changes only what is coarser than this Gaussian, whose
+            standard deviation is a fraction of the image's width; finer detail stays the real
+            image's. 0 takes the new background whole. For `background`.
     """
 
     kind: Literal["inpaint"]
     mode: Literal["object", "background"] = "object"
     strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    shape: Literal["ellipse", "box"] = "box"
     margin: Fraction = 0.1
     feather: Fraction = 0.15
     num_objects: ObjectRange = (1, 3)
+    balance: Fraction | None = None
     max_overlap: Fraction = 0.0
+    keep_detail: Fraction = 0.0
 
 
 GeneratorConfig = Annotated[

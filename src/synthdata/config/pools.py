@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synthdata.config.base import Fraction, Section
+from synthdata.config.composite import CompositeConfig
 from synthdata.config.generator import GeneratorConfig
 from synthdata.config.paste import PasteConfig
 
@@ -47,7 +48,9 @@ class FolderPool(Section):
     ignore_classes: tuple[str, ...] = ()
 
 
-PoolConfig = Annotated[GeneratorPool | PasteConfig | FolderPool, Field(discriminator="kind")]
+PoolConfig = Annotated[
+    GeneratorPool | PasteConfig | CompositeConfig | FolderPool, Field(discriminator="kind")
+]
 
 
 def pool_order(pools: Mapping[str, PoolConfig], wanted: set[str]) -> list[str]:
@@ -72,12 +75,15 @@ def pool_order(pools: Mapping[str, PoolConfig], wanted: set[str]) -> list[str]:
 
 
 def _builds_on(pool: PoolConfig) -> str | None:
-    return pool.onto if isinstance(pool, PasteConfig) and pool.onto != REAL else None
+    if isinstance(pool, PasteConfig | CompositeConfig) and pool.onto != REAL:
+        return pool.onto
+    return None
 
 
 def uses_generator(pools: Mapping[str, PoolConfig], wanted: set[str]) -> bool:
     """Return whether a diffusion model has a part in any of the wanted pools."""
-    return any(isinstance(pools[name], GeneratorPool) for name in pool_order(pools, wanted))
+    made = GeneratorPool | CompositeConfig
+    return any(isinstance(pools[name], made) for name in pool_order(pools, wanted))
 
 
 def uses_folder(pools: Mapping[str, PoolConfig], wanted: set[str]) -> bool:

@@ -4,15 +4,17 @@ The judge is trained on the real train split only. The score is an F2 of boxes i
 moved one counts half: `5 * (found + moved / 2) / (4 * promised + detected)`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from synthdata.config.filter import DetectorFilterConfig
+from synthdata.config.filter import DetectorFilterConfig, JudgeConfig
+from synthdata.detections import Detections
 from synthdata.detectors.jobs import train_and_predict
 from synthdata.filters.base import ImageScore
-from synthdata.metrics.agreement import compare_with_layout
+from synthdata.metrics.agreement import Agreement, compare_with_layout
 from synthdata.samples import DetectionDataset, join_datasets
 from synthdata.seeding import derive_seed
 
@@ -57,14 +59,7 @@ def score_by_detector(
         threads=config.threads,
         out_dir=work_dir,
     )
-    agreements = [
-        compare_with_layout(
-            sample.annotations,
-            found.above(config.confidence),
-            iou_threshold=config.iou_threshold,
-        )
-        for sample, found in zip(targets, detections, strict=True)
-    ]
+    agreements = compare(config, targets, detections)
     return DetectorJudgement(
         scores=[
             ImageScore(sample.sample_id, agreement.score, agreement.detail)
@@ -72,3 +67,17 @@ def score_by_detector(
         ],
         real_score=float(np.mean([agreement.score for agreement in agreements[: len(train)]])),
     )
+
+
+def compare(
+    config: JudgeConfig, images: DetectionDataset, detections: Sequence[Detections]
+) -> list[Agreement]:
+    """Return how a judge's detections agree with what each image promises."""
+    return [
+        compare_with_layout(
+            sample.annotations,
+            found.above(config.confidence),
+            iou_threshold=config.iou_threshold,
+        )
+        for sample, found in zip(images, detections, strict=True)
+    ]

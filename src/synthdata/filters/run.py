@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from synthdata.config.filter import (
     ClipFilterConfig,
     DetectorFilterConfig,
+    DifficultyFilterConfig,
     FilterConfig,
     ManifoldFilterConfig,
     MemorisationFilterConfig,
@@ -22,6 +23,7 @@ from synthdata.filters.base import ImageScore, scores_frame
 from synthdata.filters.clip import score_by_clip
 from synthdata.filters.decide import decide, decide_alone, decisions_frame
 from synthdata.filters.detector import score_by_detector
+from synthdata.filters.difficulty import score_by_difficulty
 from synthdata.filters.kept import SCORES, save_kept, save_table
 from synthdata.filters.manifold import score_by_manifold
 from synthdata.filters.measure import Crops, measure
@@ -75,7 +77,7 @@ def filter_pool(
 ) -> dict[str, Any]:
     """Score a pool of images, keep the best, and write scores, decisions and images.
 
-    Features and the judge's training are kept in `out_dir/work` until the stage is done, so
+    Features and the judges' trainings are kept in `out_dir/work` until the stage is done, so
     that a killed one goes on.
 
     Args:
@@ -93,7 +95,8 @@ def filter_pool(
         its random twin.
 
     Raises:
-        DatasetError: If the train split is empty, or the kept set covers less than
+        DatasetError: If the train split is empty, or of fewer images or groups than a filter
+            has folds, or the kept set covers less than
             `min_coverage` of what the pool covers of a class.
         ConfigError: If the encoder's packages are missing.
         GenerationError: If the CLIP that `fit` trains is asked for and isn't there.
@@ -161,6 +164,16 @@ def _score(
                 )
                 scores[config.kind] = judged.scores
                 extra["judge_score_on_real_train"] = round(judged.real_score, 6)
+            case DifficultyFilterConfig():
+                found = score_by_difficulty(
+                    config,
+                    train=train,
+                    pool=pool,
+                    seed=section.seed,
+                    work_dir=work_dir / "difficulty",
+                )
+                scores[config.kind] = found.scores
+                extra["error_on_real_train"] = found.describe()
             case ClipFilterConfig():
                 scorer = load_clip(
                     config.model, model_dir, pool.class_names, asked_by="filter clip"

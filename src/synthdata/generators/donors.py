@@ -1,9 +1,11 @@
 """Objects that may be cut out of real images and pasted elsewhere."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from synthdata.boxes import FloatArray
@@ -88,6 +90,39 @@ def find_donors(dataset: DetectionDataset) -> dict[int, list[Donor]]:
         or [donor for _, donor in donors]
         for class_id, donors in sorted(every.items())
     }
+
+
+def class_probability(
+    donors: Mapping[int, Sequence[Donor]], balance: float
+) -> npt.NDArray[np.float64]:
+    """Return how probably each class is drawn, in the order of the mapping.
+
+    Args:
+        donors: Objects by class.
+        balance: 0 draws classes as often as they occur, 1 each as often.
+    """
+    sizes = np.array([len(of_class) for of_class in donors.values()], dtype=np.float64)
+    weight = sizes ** (1 - balance)
+    probability: npt.NDArray[np.float64] = weight / weight.sum()
+    return probability
+
+
+def draw_objects(
+    donors: Mapping[int, Sequence[Donor]], balance: float, rng: np.random.Generator
+) -> Iterator[tuple[FloatArray, int]]:
+    """Yield `(2,)` width and height in pixels, and class, of objects that are drawn without end.
+
+    Args:
+        donors: Objects by class.
+        balance: As for `class_probability`.
+        rng: Draws them.
+    """
+    probability = class_probability(donors, balance)
+    while True:
+        of_class = donors[int(rng.choice(list(donors), p=probability))]
+        donor = of_class[int(rng.integers(len(of_class)))]
+        box = np.array(donor.box, np.float32)
+        yield box[2:] - box[:2], donor.class_id
 
 
 def find_mask(dataset: DetectionDataset, donor: Donor) -> BoxMask | None:

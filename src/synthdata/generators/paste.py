@@ -23,6 +23,7 @@ from synthdata.generators.donors import (
     BoxMask,
     Cutout,
     Donor,
+    class_probability,
     cut_out,
     find_donors,
     find_mask,
@@ -79,9 +80,7 @@ class PasteGenerator:
                 f"have none of at least {MIN_SIDE_PX} px a side; check the annotations, or raise "
                 "prepare.image_size"
             )
-        sizes = np.array([len(of_class) for of_class in self._donors.values()], dtype=np.float64)
-        weight = sizes ** (1 - config.balance)
-        self._class_probability = weight / weight.sum()
+        self._class_probability = class_probability(self._donors, config.balance)
         self._masks: dict[Donor, BoxMask | None] = {}
         self.mask_counts: Counter[str] = Counter()
 

@@ -1,5 +1,6 @@
 """Finds room for new objects beside those that an image has."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -72,17 +73,44 @@ def place_objects(
     scaled = boxes.scale(
         objects.xyxy, factor_x=onto.width / layout.width, factor_y=onto.height / layout.height
     )
+    wanted = (
+        (scaled[index, 2:] - scaled[index, :2], int(objects.class_id[index]))
+        for index in rng.permutation(candidates)
+    )
+    return place_in_turn(wanted, onto, num_objects=num_objects, max_overlap=max_overlap, rng=rng)
+
+
+def place_in_turn(
+    objects: Iterable[tuple[FloatArray, int]],
+    onto: Layout,
+    *,
+    num_objects: int,
+    max_overlap: float,
+    rng: np.random.Generator,
+) -> Annotations:
+    """Return boxes of objects that come one after the other, where a layout has room.
+
+    Args:
+        objects: Each one's `(2,)` width and height in pixels, and its class; no more are taken
+            than are needed.
+        onto: What is there already.
+        num_objects: How many are wanted.
+        max_overlap: A new box and any other share at most this part of the smaller one.
+        rng: Draws places.
+
+    Returns:
+        At most `num_objects` boxes inside the canvas, without those of `onto`.
+    """
     placed = onto.annotations.xyxy
     class_id: list[int] = []
-    for index in rng.permutation(candidates):
+    for size, one_class in objects:
         if len(class_id) == num_objects:
             break
-        size = scaled[index, 2:] - scaled[index, :2]
         inner = np.concatenate([np.zeros(2, np.float32), size])
         corner = find_room(
             inner, placed, (onto.height, onto.width), max_overlap=max_overlap, rng=rng
         )
         if corner is not None:
             placed = np.vstack([placed, inner + np.tile(corner, 2).astype(np.float32)])
-            class_id.append(int(objects.class_id[index]))
+            class_id.append(one_class)
     return Annotations(placed[len(onto.annotations) :], np.array(class_id, np.int64))

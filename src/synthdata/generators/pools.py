@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from synthdata.conditioning import prompt_for
+from synthdata.config.composite import CompositeConfig
 from synthdata.config.generate import GenerateConfig
-from synthdata.config.generator import ControlNetConfig
+from synthdata.config.generator import ControlNetConfig, PipelineConfig
 from synthdata.config.paste import PasteConfig
-from synthdata.config.pools import REAL, FolderPool, GeneratorPool
+from synthdata.config.pools import REAL, FolderPool, GeneratorPool, PoolConfig
 from synthdata.errors import GenerationError
 from synthdata.files import (
     sha256_json,
 )
-from synthdata.generators import build_generator
+from synthdata.generators import ImageGenerator, build_generator
 from synthdata.generators.folder import read_folder_pool
 from synthdata.generators.paste import PasteGenerator
 from synthdata.generators.shards import Maker, make_in_shards, remove_others
@@ -83,11 +84,11 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
         else:
             maker = _maker(section, name, pool, inputs, made)
             samples, metrics[name] = make_in_shards(name, maker, section.shard_size, out_dir)
-        if isinstance(pool, GeneratorPool):
-            # Here, since only this kind of pool needs diffusers.
+        if sampled := _sampled(pool):
+            # Here, since only these kinds of pools need diffusers.
             from synthdata.generators.model import sampling_hardware
 
-            metrics[name] |= sampling_hardware(pool.generator).describe()
+            metrics[name] |= sampling_hardware(sampled).describe()
         made[name] = DetectionDataset(out_dir, inputs.train.class_names, tuple(samples))
         free_memory()
     _refuse_shared_ids(made)
@@ -95,6 +96,13 @@ def generate_pools(section: GenerateConfig, inputs: PoolInputs, *, out_dir: Path
     everything = tuple(sample for pool in made.values() for sample in pool)
     save_dataset(DetectionDataset(out_dir, inputs.train.class_names, everything))
     return {"pools": metrics}
+
+
+def _sampled(pool: PoolConfig) -> PipelineConfig | None:
+    """Return how a pool's model is sampled; None where it has none."""
+    if isinstance(pool, GeneratorPool):
+        return pool.generator
+    return pool if isinstance(pool, CompositeConfig) else None
 
 
 def _refuse_shared_ids(pools: Mapping[str, DetectionDataset]) -> None:
@@ -111,7 +119,7 @@ def _refuse_shared_ids(pools: Mapping[str, DetectionDataset]) -> None:
 def _maker(
     section: GenerateConfig,
     name: str,
-    pool: GeneratorPool | PasteConfig,
+    pool: GeneratorPool | PasteConfig | CompositeConfig,
     inputs: PoolInputs,
     made: Mapping[str, DetectionDataset],
 ) -> Maker:
@@ -130,27 +138,45 @@ def _maker(
             config_sha256=sha256_json(pool.model_dump(mode="json")),
             key=_key(pool, requests, inputs.train, canvases),
         )
-    if inputs.model_dir is None:
+    model_dir = inputs.model_dir
+    if model_dir is None:
         raise GenerationError(f"pool {name!r} needs the model of stage fit; run that stage first")
+    if isinstance(pool, CompositeConfig):
+        below = inputs.train if pool.onto == REAL else made[pool.onto]
+        requests = _one_for_one(section, name, below, pool.num_images or len(below))
+        return Maker(
+            requests=requests,
+            build=partial(_build_composite, pool, model_dir, below, inputs.train),
+            streams=count_streams(pool, model_dir),
+            config_sha256=sha256_json(pool.model_dump(mode="json")),
+            key=_key(pool, requests, inputs.train, below, model=complete_key(model_dir)),
+        )
     template = ""
     if isinstance(pool.generator, ControlNetConfig):
-        template = read_card(inputs.model_dir).prompt_template
+        template = read_card(model_dir).prompt_template
     layouts = inputs.layouts[pool.balance or 0.0]
     names = inputs.train.class_names
     requests = _requests(section, name, layouts, template=template, class_names=names)
     return Maker(
         requests=requests,
-        build=partial(
-            build_generator, pool.generator, model_dir=inputs.model_dir, dataset=inputs.train
-        ),
-        streams=count_streams(pool.generator, inputs.model_dir),
+        build=partial(build_generator, pool.generator, model_dir=model_dir, dataset=inputs.train),
+        streams=count_streams(pool.generator, model_dir),
         config_sha256=sha256_json(pool.model_dump(mode="json")),
-        key=_key(pool, requests, inputs.train, model=complete_key(inputs.model_dir)),
+        key=_key(pool, requests, inputs.train, model=complete_key(model_dir)),
     )
 
 
+def _build_composite(
+    pool: CompositeConfig, model_dir: Path, below: DetectionDataset, train: DetectionDataset
+) -> ImageGenerator:
+    # Here, since other pools need no diffusers.
+    from synthdata.generators.composite import CompositeGenerator
+
+    return CompositeGenerator(pool, model_dir, below=below, train=train)
+
+
 def _key(
-    pool: GeneratorPool | PasteConfig,
+    pool: GeneratorPool | PasteConfig | CompositeConfig,
     requests: Sequence[GenerationRequest],
     *images: DetectionDataset,
     model: str | None = None,
@@ -198,3 +224,17 @@ def _requests(
         )
         for layout in layouts
     ]
+
+
+def _one_for_one(
+    section: GenerateConfig, pool: str, below: DetectionDataset, num: int
+) -> list[GenerationRequest]:
+    """Return requests for the images below in their order, again from the first after the last."""
+    requests = []
+    for i in range(num if len(below) else 0):
+        sample = below.samples[i % len(below)]
+        layout = Layout(sample.sample_id, sample.width, sample.height, sample.annotations)
+        sample_id = f"{pool}-layout-{i:05d}"
+        seed = derive_seed(section.seed, sample_id)
+        requests.append(GenerationRequest(sample_id, layout, prompt="", seed=seed))
+    return requests

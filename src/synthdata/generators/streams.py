@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from synthdata.config.generator import GeneratorConfig
+from synthdata.config.generator import PipelineConfig
 from synthdata.training.card import read_card
 from synthdata.training.hardware import resolve_device
 
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def count_streams(config: GeneratorConfig, model_dir: Path) -> int | None:
+def count_streams(config: PipelineConfig, model_dir: Path) -> int | None:
     """Return how many generators can share this machine, or None if one takes all of it.
 
     Embedded models on a CPU are small enough. Pretrained ones are not, and a GPU runs one batch

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import diffusers
 import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import retrieve_latents
 
 from synthdata.errors import GenerationError
 from synthdata.training.denoiser import NO_CONTROL
@@ -85,6 +86,19 @@ def pipeline_for(task: Task, pipeline: Any, *, embedded: bool) -> Any:  # noqa: 
             ) from error
     converted.set_progress_bar_config(disable=True)
     return converted
+
+
+@torch.no_grad()
+def autoencode(vae: Any, images: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    """Return what a pipeline's autoencoder keeps of `(N, 3, H, W)` images in [0, 1]."""
+    if getattr(vae.config, "force_upcast", False) and vae.dtype == torch.float16:
+        vae.to(torch.float32)  # SDXL's overflows in float16, and its pipelines do the same
+    # Not the whole model's: on a CPU the decoder alone holds a half precision.
+    dtype = next(vae.encoder.parameters()).dtype
+    encoded = vae.encode((images * 2 - 1).to(vae.device, dtype))
+    latents = retrieve_latents(encoded, sample_mode="argmax")
+    copies: torch.Tensor = vae.decode(latents).sample
+    return (copies.float() / 2 + 0.5).clamp(0, 1)
 
 
 def _check_channels(pipeline: Any) -> None:  # noqa: ANN401

@@ -127,4 +127,6 @@ def filter_table(metrics: Mapping[str, Any], class_names: Sequence[str]) -> Filt
     ]
     if "judge_score_on_real_train" in metrics:
         found += _flatten(metrics["judge_score_on_real_train"], "judge score on real train")
+    if "error_on_real_train" in metrics:
+        found += _flatten(metrics["error_on_real_train"], "error on real train, out of fold")
     return FilterTable(tuple(rows), tuple(found))
