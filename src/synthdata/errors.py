@@ -8,6 +8,7 @@ SynthdataError
 ├── TrainingError      a detector or generator training failed
 ├── VersioningError    DVC or Git refused
 ├── RunError           a run folder is locked, incomplete or not a run
+├── OutOfTimeError     the time that was given is up; what is done is kept
 └── DamagedFileError   a file of ours was cut, emptied or changed
 ```
 
@@ -42,6 +43,10 @@ class VersioningError(SynthdataError):
 
 class RunError(SynthdataError):
     """A run folder is locked, incomplete or not a run."""
+
+
+class OutOfTimeError(SynthdataError):
+    """The time that was given is up; what is done is kept."""
 
 
 class DamagedFileError(SynthdataError):
