@@ -22,11 +22,7 @@ from synthdata.verdict.choice import choose_arm
 
 BEST: Final = "best.yaml"
 _MAX_NAME: Final = 64
-# What follows from the top level, and no file states.
-_SET_BY_PLAN: Final = {
-    "layout": {"balances"}, "generate": {"pools"}, "filter": {"pools"},
-    "version": {"arms", "batch_size", "shifted"}, "report": {"arms", "contrasts"},
-}  # fmt: skip
+_NAMES: Final = ("synthetic", "free", "synthetic_twin", "free_twin")
 
 
 def choose_trial(trials: Sequence[Trial], family: Family) -> Trial:
@@ -70,26 +66,31 @@ class _Arms:
 
 
 def best_experiment(
-    config: ExperimentConfig, *, synthetic: Trial, free: Trial, reference: tuple[str, ArmConfig]
+    config: ExperimentConfig,
+    trials: Sequence[Trial],
+    *,
+    best: Mapping[Family, Trial],
+    reference: tuple[str, ArmConfig],
 ) -> dict[str, Any]:
     """Return the values of the config that tests what was found.
 
     Args:
         config: The experiment that recipes were sought for.
-        synthetic: The advised synthetic trial.
-        free: The best free one.
+        trials: All that were tried.
+        best: The advised synthetic trial, and the best free one.
         reference: Name and recipe of what they are compared with.
     """
+    synthetic, free = best["synthetic"], best["free"]
     compared, arm = reference
-    compared = "reference" if compared in ("free", "synthetic", "twin", "free_twin") else compared
+    compared = "reference" if compared in _NAMES else compared
     base = Recipe.of(arm, config.pools, config)
     arms = _Arms({base.digest: compared})
     arms.add("synthetic", synthetic.recipe)
     arms.add("free", free.recipe)
-    pasting = _pasting(free.recipe, config)
+    pasting = _pasting([free, *trials], config)
     twin = free_counterpart(synthetic.recipe, pasting=pasting, config=config)
     twins = {
-        "synthetic": arms.add("twin", twin),
+        "synthetic": arms.add("synthetic_twin", twin),
         "free": arms.add("free_twin", without_extras(free.recipe, config=config)),
     }
     last = synthetic.rungs[max(synthetic.rungs)]
@@ -112,9 +113,10 @@ def best_experiment(
     return values
 
 
-def _pasting(free: Recipe, config: ExperimentConfig) -> PasteConfig:
-    """Return how objects are pasted here: as the best free recipe does, if it does."""
-    known = [*free.pools.values(), *config.pools.values(), PasteConfig(kind="paste")]
+def _pasting(trials: Sequence[Trial], config: ExperimentConfig) -> PasteConfig:
+    """Return how objects are pasted onto real images, as the first does that pastes so."""
+    tried = [pool for trial in trials for pool in trial.recipe.pools.values()]
+    known = [*tried, *config.pools.values(), PasteConfig(kind="paste")]
     return next(pool for pool in known if isinstance(pool, PasteConfig) and pool.onto == REAL)
 
 

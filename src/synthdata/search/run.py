@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from synthdata.config import ExperimentConfig, StageName
 from synthdata.config.arms import ArmConfig
-from synthdata.config.search import SearchConfig
+from synthdata.config.search import FAMILIES, SearchConfig
 from synthdata.errors import ConfigError
 from synthdata.files import sha256_json
 from synthdata.runfolder import hold_runs, key_parts, lock_folder
@@ -86,16 +86,16 @@ def search_recipes(
             for index in range(len(section.rungs)):
                 trials = _run_rung(study, trainer, section, index, trials)
                 write_trials(study, out_dir / TRIALS, num_rungs=index + 1)
-        best = [choose_trial(trials, family) for family in ("synthetic", "free")]
-        study.close()
+        best = {family: choose_trial(trials, family) for family in FAMILIES}
         write_best(
             out_dir / BEST,
-            best_experiment(config, synthetic=best[0], free=best[1], reference=(name, arm)),
+            best_experiment(config, study.trials, best=best, reference=(name, arm)),
             config=config,
             source=source,
             overrides=overrides,
-            comment=_comment(best, section),
+            comment=_comment(best.values(), section),
         )
+        study.close()
     return out_dir / BEST
 
 
@@ -188,7 +188,7 @@ def _open(path: Path, identity: str) -> Study | None:
     return Study(path)
 
 
-def _comment(best: Sequence[Trial], section: SearchConfig) -> str:
+def _comment(best: Iterable[Trial], section: SearchConfig) -> str:
     seeds = ", ".join(map(str, section.seeds[: section.rungs[-1].seeds]))
     lines = [f"Written by `synthdata search`. Chosen on val, over the seeds {seeds}:"]
     for trial in best:

@@ -175,12 +175,19 @@ class Study:
 
     Args:
         path: An SQLite file that `create` made.
+
+    Attributes:
+        identity: Digest of all that the search's result depends on.
+
+    Raises:
+        DamagedFileError: If the file isn't what `create` made.
     """
 
     def __init__(self, path: Path) -> None:
         with _naming(path):
             self._storage = RDBStorage(f"sqlite:///{path}")
             self._study = optuna.load_study(study_name=None, storage=self._storage)
+            self.identity = str(self._study.user_attrs[_IDENTITY])
 
     @classmethod
     def create(cls, path: Path, drawn: Sequence[Drawn], *, identity: str) -> Self:
@@ -201,11 +208,6 @@ class Study:
                 study.add_trial(_running_trial(number, one))
             _close(storage)
         return cls(path)
-
-    @property
-    def identity(self) -> str:
-        """Digest of all that the search's result depends on."""
-        return str(self._study.user_attrs[_IDENTITY])
 
     @property
     def trials(self) -> list[Trial]:
