@@ -14,7 +14,7 @@ from commands import ROOT, Command
 from synthdata.manifest import load_dataset
 
 COMMANDS = [
-    "", "quickstart", "run", "prepare", "fit", "layout", "generate", "score", "filter",
+    "", "quickstart", "run", "search", "prepare", "fit", "layout", "generate", "score", "filter",
     "version", "train", "report", "clean", "compare", "data", "data list", "data fetch",
     "data check",
 ]  # fmt: skip

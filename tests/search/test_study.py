@@ -10,8 +10,9 @@ from search_configs import SPACES, recipe, search_config, trial
 from synthdata.config import ExperimentConfig
 from synthdata.config.search import RungConfig
 from synthdata.errors import ConfigError, DamagedFileError
+from synthdata.search.draw import Drawn, draw_recipes
 from synthdata.search.rungs import num_kept, promoted, search_experiment
-from synthdata.search.study import Drawn, Rung, Study, draw_recipes
+from synthdata.search.study import Rung, Study
 
 FREE = {"family": "free", "arm": {"sampling": {"choose": ["even", "instance_balanced"]}}}
 

@@ -9,6 +9,7 @@ import typer
 from synthdata.cli.app import ConfigArgument, Json, Overrides, app
 from synthdata.cli.loop import load
 from synthdata.errors import OutOfTimeError
+from synthdata.extras import needing_extra
 
 
 @app.command()
@@ -27,7 +28,8 @@ def search(
     Example: `synthdata search bccd-24-search.yaml --max-hours 8`
     """
     experiment = load(config, overrides)
-    from synthdata.search.run import search_recipes
+    with needing_extra("search", "synthdata search"):
+        from synthdata.search.run import search_recipes
 
     try:
         found = search_recipes(

@@ -14,10 +14,11 @@ from synthdata.files import sha256_json
 from synthdata.runfolder import hold_runs, key_parts, lock_folder
 from synthdata.runfolder.stale import STALE
 from synthdata.search.best import BEST, best_experiment, choose_trial, write_best
+from synthdata.search.draw import draw_recipes
 from synthdata.search.progress import Progress
 from synthdata.search.rungs import REFERENCE, Trainer, num_kept, promoted, search_experiment
 from synthdata.search.space import Recipe
-from synthdata.search.study import STUDY, Study, Trial, draw_recipes
+from synthdata.search.study import STUDY, Study, Trial
 from synthdata.search.trials import TRIALS, write_trials
 
 _DECIDING: Final[tuple[StageName, ...]] = (

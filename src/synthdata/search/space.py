@@ -49,9 +49,11 @@ class Recipe:
         Raises:
             ValueError: If a pool is missing, or builds on itself by way of others.
         """
+        if REAL in pools:
+            raise ValueError(f"no pool can be called {REAL!r}, as the real train images are")
         unknown = sorted(arm.pools - set(pools))
-        if unknown or REAL in pools:
-            raise ValueError(f"no pool can be called {REAL!r}, and there is none {unknown}")
+        if unknown:
+            raise ValueError(f"it names pool {unknown[0]!r}, there is {sorted(pools)}")
         names: dict[str, str] = {}
         kept: dict[str, PoolConfig] = {}
         for name in pool_order(pools, arm.pools):
