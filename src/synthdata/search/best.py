@@ -99,7 +99,7 @@ def best_experiment(
         "name": f"{config.name[: _MAX_NAME - len('-best')]}-best",
         "search": None,
         "pools": {name: pool.model_dump(mode="json") for name, pool in pools.items()},
-        "arms": {compared: _stated(base.arm) | {"role": "reference"}}
+        "arms": {compared: _stated(base.arm) | {"role": "reference", "title": arm.title}}
         | {name: _stated(one.arm) for name, one in arms.recipes.items()},
         "contrasts": [["synthetic", "free"], ["synthetic", compared]],
         "train": {"epochs": last.epochs},

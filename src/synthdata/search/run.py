@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -71,38 +72,41 @@ def search_recipes(
     identity = _identity(config, section, base)
     drawn = draw_recipes(config, section, reference=base)
     # What doesn't fit together is found before a folder is made.
-    search_experiment(
-        config, section, reference=arm, recipes={f"r{i}": d.recipe for i, d in enumerate(drawn)}
-    )
+    recipes = {f"recipe-{number}": one.recipe for number, one in enumerate(drawn)}
+    search_experiment(config, section, reference=arm, recipes=recipes)
     with hold_runs([out_dir / STUDY], config), lock_folder(out_dir):
-        study = _open(out_dir / STUDY, identity) or Study.create(
-            out_dir / STUDY, drawn, identity=identity
-        )
-        trials = study.trials
-        experiment = search_experiment(
-            config, section, reference=arm, recipes={one.arm: one.recipe for one in trials}
-        )
-        with Progress(_num_epochs(section, len(trials) // 2)) as progress:
-            trainer = Trainer(experiment, workspace, deadline, progress)
-            for index in range(len(section.rungs)):
-                trials = _run_rung(study, trainer, section, index, trials)
-                write_trials(study, out_dir / TRIALS, num_rungs=index + 1)
-        best = {family: choose_trial(trials, family) for family in FAMILIES}
+        found = _find_study(out_dir / STUDY, identity)
+        if found is None:
+            found = Study.create(out_dir / STUDY, drawn, identity=identity)
+        with closing(found) as study:
+            recipes = {trial.arm: trial.recipe for trial in study.trials}
+            experiment = search_experiment(config, section, reference=arm, recipes=recipes)
+            with Progress(_num_epochs(section, len(recipes) // 2)) as progress:
+                trainer = Trainer(experiment, workspace, deadline, progress)
+                last = _run_rungs(study, trainer, section)
+            best = {family: choose_trial(last, family) for family in FAMILIES}
+            values = best_experiment(config, study.trials, best=best, reference=(name, arm))
+        comment = _comment(best.values(), section)
         write_best(
-            out_dir / BEST,
-            best_experiment(config, study.trials, best=best, reference=(name, arm)),
-            config=config,
-            source=source,
-            overrides=overrides,
-            comment=_comment(best.values(), section),
-        )
-        study.close()
+            out_dir / BEST, values, config=config, source=source, overrides=overrides,
+            comment=comment,
+        )  # fmt: skip
     return out_dir / BEST
 
 
 def _reference(config: ExperimentConfig) -> tuple[str, ArmConfig]:
     arms = config.resolved_arms()
     return next((name, arm) for name, arm in arms.items() if arm.role == "reference")
+
+
+def _run_rungs(study: Study, trainer: Trainer, section: SearchConfig) -> list[Trial]:
+    """Return the trials that came through the last rung."""
+    trials = study.trials
+    path = trainer.workspace / "runs" / trainer.experiment.name / TRIALS
+    for index in range(len(section.rungs)):
+        trials = _run_rung(study, trainer, section, index, trials)
+        write_trials(study, path, num_rungs=index + 1)
+    return trials
 
 
 def _run_rung(
@@ -162,7 +166,7 @@ def _identity(config: ExperimentConfig, section: SearchConfig, reference: Recipe
     )
 
 
-def _open(path: Path, identity: str) -> Study | None:
+def _find_study(path: Path, identity: str) -> Study | None:
     """Return the study that goes on, which may have been set aside; None where there is none."""
     if path.is_file():
         study = Study(path)
