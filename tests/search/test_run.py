@@ -32,7 +32,7 @@ def test_another_search_sets_the_study_aside_and_the_earlier_finds_it_again(
     with caplog.at_level(logging.WARNING):
         other = out_of_time(tmp_path, keep=0.3)
 
-    assert "is of another search (settings, code or libraries); it is kept in" in caplog.text
+    assert "is of another search (settings, data, code or libraries); it is kept in" in caplog.text
     assert other.identity != first.identity
     assert other.reference(0) is None
     assert not (tmp_path / "runs" / "mine-search" / "trials.csv").exists()

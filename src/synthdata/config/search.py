@@ -1,7 +1,7 @@
 """The `search` section: which recipes `synthdata search` tries, and how long each is trained."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -97,14 +97,10 @@ class SearchConfig(Section):
             if above.epochs <= below.epochs or above.seeds < below.seeds:
                 raise ValueError(
                     "each rung must have more epochs than the one before, and as many seeds at "
-                    f"least; got {_shown(below)} and then {_shown(above)}"
+                    f"least; got {below.model_dump()} and then {above.model_dump()}"
                 )
         if self.rungs[-1].seeds > len(self.seeds):
             raise ValueError(
                 f"the last rung asks for {self.rungs[-1].seeds} seeds, seeds has {len(self.seeds)}"
             )
         return self
-
-
-def _shown(rung: RungConfig) -> dict[str, Any]:
-    return rung.model_dump()

@@ -10,8 +10,10 @@ from typing import Final
 from synthdata.config import ExperimentConfig, StageName
 from synthdata.config.arms import ArmConfig
 from synthdata.config.search import FAMILIES, SearchConfig
+from synthdata.datasets.sources import source_fingerprint
 from synthdata.errors import ConfigError
 from synthdata.files import sha256_json
+from synthdata.generators.folder import folder_fingerprints
 from synthdata.runfolder import hold_runs, key_parts, lock_folder
 from synthdata.runfolder.stale import STALE
 from synthdata.search.best import BEST, best_experiment, choose_trial, write_best
@@ -21,6 +23,7 @@ from synthdata.search.rungs import REFERENCE, Trainer, num_kept, promoted, searc
 from synthdata.search.space import Recipe
 from synthdata.search.study import STUDY, Study, Trial
 from synthdata.search.trials import TRIALS, write_trials
+from synthdata.stages import RAW_DIR
 
 _DECIDING: Final[tuple[StageName, ...]] = (
     "prepare", "fit", "layout", "generate", "filter", "version", "train",
@@ -69,11 +72,11 @@ def search_recipes(
     out_dir = workspace / "runs" / f"{config.name}-search"
     name, arm = _reference(config)
     base = Recipe.of(arm, config.pools, config)
-    identity = _identity(config, section, base)
     drawn = draw_recipes(config, section, reference=base)
     # What doesn't fit together is found before a folder is made.
     recipes = {f"recipe-{number}": one.recipe for number, one in enumerate(drawn)}
     search_experiment(config, section, reference=arm, recipes=recipes)
+    identity = _identity(config, section, base, recipes.values())
     with hold_runs([out_dir / STUDY], config), lock_folder(out_dir):
         found = _find_study(out_dir / STUDY, identity)
         if found is None:
@@ -147,8 +150,17 @@ def _num_epochs(section: SearchConfig, per_family: int) -> int:
     return total
 
 
-def _identity(config: ExperimentConfig, section: SearchConfig, reference: Recipe) -> str:
-    """Return the digest of all that decides what a search finds, but the data."""
+def _identity(
+    config: ExperimentConfig, section: SearchConfig, reference: Recipe, recipes: Iterable[Recipe]
+) -> str:
+    """Return the digest of settings, data, code and libraries: all that a search depends on."""
+    pools = dict(config.pools)
+    for recipe in recipes:
+        pools.update(recipe.pools)
+    beside = {
+        "prepare": source_fingerprint(config.prepare, RAW_DIR),
+        "generate": folder_fingerprints(pools),
+    }
     train = config.train.model_copy(update={"epochs": 1})  # rungs have their own
     stages = {stage: getattr(config, stage) for stage in _DECIDING} | {"train": train}
     return sha256_json(
@@ -158,9 +170,9 @@ def _identity(config: ExperimentConfig, section: SearchConfig, reference: Recipe
             {name: pool.model_dump(mode="json") for name, pool in config.pools.items()},
             config.shared_through,
             [
-                key_parts(stage, stages[stage], {}, "").digest
+                key_parts(stage, stages[stage], {}, beside.get(stage, "")).digest
                 for stage in _DECIDING
-                if stages[stage]
+                if stages[stage] is not None
             ],
         ]
     )
@@ -179,7 +191,7 @@ def _find_study(path: Path, identity: str) -> Study | None:
             if (path.parent / name).is_file():
                 (path.parent / name).replace(kept / name)
         logger.warning(
-            "search: %s is of another search (settings, code or libraries); it is kept in %s",
+            "search: %s is of another search (settings, data, code or libraries); it is kept in %s",
             path, kept,
         )  # fmt: skip
     earlier = path.parent / STALE / identity

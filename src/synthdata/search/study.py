@@ -198,8 +198,8 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, SQLAlchemyError, KeyError, RuntimeError, ValueError) as error:
+        problem = str(error).partition("\n")[0]
         raise DamagedFileError(
-            f"{path} can't be read as an Optuna study ({str(error).splitlines()[0]}); it was cut, "
-            "emptied or changed after it was written. Remove it and search again: trainings that "
-            "are done are kept"
+            f"{path} can't be read as an Optuna study ({problem}); it was cut, emptied or changed "
+            "after it was written. Remove it and search again: trainings that are done are kept"
         ) from error
