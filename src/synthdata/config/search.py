@@ -10,7 +10,9 @@ from synthdata.config.base import PositiveInt, Section
 CHOOSE: Final = "choose"
 FIRST_DEVELOPMENT_SEED: Final = 100
 Family = Literal["free", "synthetic"]
-FAMILIES: Final[tuple[Family, ...]] = ("free", "synthetic")
+FREE: Final = "free"
+SYNTHETIC: Final = "synthetic"
+FAMILIES: Final[tuple[Family, ...]] = (FREE, SYNTHETIC)
 
 
 class RungConfig(Section):

@@ -13,7 +13,7 @@ from synthdata.config import ExperimentConfig, find_config, load_config
 from synthdata.config.arms import ArmConfig
 from synthdata.config.paste import PasteConfig
 from synthdata.config.pools import REAL, uses_generator
-from synthdata.config.search import Family
+from synthdata.config.search import FREE, SYNTHETIC, Family
 from synthdata.files import replacing
 from synthdata.search.space import Recipe
 from synthdata.search.study import Trial
@@ -22,7 +22,9 @@ from synthdata.verdict.choice import choose_arm
 
 BEST: Final = "best.yaml"
 _MAX_NAME: Final = 64
-_NAMES: Final = ("synthetic", "free", "synthetic_twin", "free_twin")
+_SYNTHETIC_TWIN: Final = f"{SYNTHETIC}_twin"
+_FREE_TWIN: Final = f"{FREE}_twin"
+_NAMES: Final = (SYNTHETIC, FREE, _SYNTHETIC_TWIN, _FREE_TWIN)
 
 
 def choose_trial(trials: Sequence[Trial], family: Family) -> Trial:
@@ -80,18 +82,18 @@ def best_experiment(
         best: The advised synthetic trial, and the best free one.
         reference: Name and recipe of what they are compared with.
     """
-    synthetic, free = best["synthetic"], best["free"]
+    synthetic, free = best[SYNTHETIC], best[FREE]
     compared, arm = reference
     compared = "reference" if compared in _NAMES else compared
     base = Recipe.of(arm, config.pools, config)
     arms = _Arms({base.digest: compared})
-    arms.add("synthetic", synthetic.recipe)
-    arms.add("free", free.recipe)
+    arms.add(SYNTHETIC, synthetic.recipe)
+    arms.add(FREE, free.recipe)
     pasting = _pasting([free, *trials], config)
     twin = free_counterpart(synthetic.recipe, pasting=pasting, config=config)
     twins = {
-        "synthetic": arms.add("synthetic_twin", twin),
-        "free": arms.add("free_twin", without_extras(free.recipe, config=config)),
+        SYNTHETIC: arms.add(_SYNTHETIC_TWIN, twin),
+        FREE: arms.add(_FREE_TWIN, without_extras(free.recipe, config=config)),
     }
     last = synthetic.rungs[max(synthetic.rungs)]
     pools = {k: v for one in (base, *arms.recipes.values()) for k, v in one.pools.items()}
@@ -101,7 +103,7 @@ def best_experiment(
         "pools": {name: pool.model_dump(mode="json") for name, pool in pools.items()},
         "arms": {compared: _stated(base.arm) | {"role": "reference", "title": arm.title}}
         | {name: _stated(one.arm) for name, one in arms.recipes.items()},
-        "contrasts": [["synthetic", "free"], ["synthetic", compared]],
+        "contrasts": [[SYNTHETIC, FREE], [SYNTHETIC, compared]],
         "train": {"epochs": last.epochs},
         "version": {"list_length": last.steps * config.train.batch_size // last.epochs},
     }
