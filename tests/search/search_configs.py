@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synthdata.config import ExperimentConfig, load_config
+from synthdata.config.arms import ArmConfig
 from synthdata.config.pools import PoolConfig
 from synthdata.search.space import Recipe
 from synthdata.search.study import Rung, Trial
@@ -47,8 +48,6 @@ def search_config(
 def recipe(
     config: ExperimentConfig, arm: Mapping[str, Any], pools: Mapping[str, PoolConfig]
 ) -> Recipe:
-    from synthdata.config.arms import ArmConfig
-
     return Recipe.of(ArmConfig.model_validate(arm), pools, config)
 
 

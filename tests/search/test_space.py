@@ -7,9 +7,9 @@ import pytest
 from search_configs import GENERATED, SPACES, search_config, search_section
 
 from synthdata.config import load_config
-from synthdata.config.arms import ArmConfig
 from synthdata.config.search import SearchConfig, SpaceConfig
 from synthdata.errors import ConfigError
+from synthdata.plan import plan
 from synthdata.search.space import Recipe, assign, make_recipe
 
 CONFIG = load_config("smoke.yaml")
@@ -131,9 +131,6 @@ def test_no_seed_of_a_claim_is_searched_with(tmp_path: Path) -> None:
 
 
 def test_a_search_changes_nothing_of_a_run(tmp_path: Path) -> None:
-    from synthdata.plan import plan
-
     config = search_config(tmp_path)
     without = config.model_copy(update={"search": None})
     assert plan(config, tmp_path) == plan(without, tmp_path)
-    assert ArmConfig().role is None
