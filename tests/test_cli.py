@@ -14,9 +14,9 @@ from commands import ROOT, Command
 from synthdata.manifest import load_dataset
 
 COMMANDS = [
-    "", "quickstart", "run", "prepare", "fit", "layout", "generate", "score", "filter",
-    "version", "train", "report", "predict", "export-detector", "model-card", "clean", "compare",
-    "data", "data list", "data fetch", "data check",
+    "", "quickstart", "run", "search", "advise", "prepare", "fit", "layout", "generate", "score",
+    "filter", "version", "train", "report", "predict", "export-detector", "model-card", "clean",
+    "compare", "data", "data list", "data fetch", "data check",
 ]  # fmt: skip
 
 

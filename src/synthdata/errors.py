@@ -9,6 +9,7 @@ SynthdataError
 ├── VersioningError    DVC or Git refused
 ├── DeliveryError      a trained detector can't be delivered as asked
 ├── RunError           a run folder is locked, incomplete or not a run
+├── OutOfTimeError     the time that was given is up; what is done is kept
 └── DamagedFileError   a file of ours was cut, emptied or changed
 ```
 
@@ -47,6 +48,10 @@ class DeliveryError(SynthdataError):
 
 class RunError(SynthdataError):
     """A run folder is locked, incomplete or not a run."""
+
+
+class OutOfTimeError(SynthdataError):
+    """The time that was given is up; what is done is kept."""
 
 
 class DamagedFileError(SynthdataError):

@@ -8,7 +8,9 @@ from synthdata.errors import ConfigError
 
 
 @contextmanager
-def needing_extra(extra: Literal["features", "onnx", "paste"], what: str) -> Iterator[None]:
+def needing_extra(
+    extra: Literal["features", "onnx", "paste", "search"], what: str
+) -> Iterator[None]:
     """Say what to install where an import in the block fails.
 
     Args:

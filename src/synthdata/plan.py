@@ -140,7 +140,7 @@ def _steps(
 def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageName, StageSection]:
     """Return the sections of the stages that the arms ask for, complete with what they ask."""
     arms = config.resolved_arms()
-    pools = {name: _resolved_pool(made.pools[name], made) for name in made.used_pools}
+    pools = {name: resolve_pool(made.pools[name], made) for name in made.used_pools}
     balances = {p.balance or 0.0 for p in pools.values() if isinstance(p, GeneratorPool)}
     found: dict[StageName, StageSection | None] = {
         "prepare": config.prepare,
@@ -165,7 +165,8 @@ def _sections(config: ExperimentConfig, made: ExperimentConfig) -> dict[StageNam
     return {stage: section for stage, section in found.items() if section is not None}
 
 
-def _resolved_pool(pool: PoolConfig, config: ExperimentConfig) -> PoolConfig:
+def resolve_pool(pool: PoolConfig, config: ExperimentConfig) -> PoolConfig:
+    """Return a pool with what it takes from section layout filled in."""
     if isinstance(pool, GeneratorPool) and pool.balance is None:
         return pool.model_copy(update={"balance": config.layout.balance})
     if isinstance(pool, PasteConfig) and pool.num_images is None:

@@ -14,6 +14,8 @@ def main(job_dir: Path) -> None:
         sys.exit("the disk is made of cheese")
     if order == "sleep":
         time.sleep(600)
+    if order == "doze":
+        time.sleep(2)
     (job_dir / "finished").touch()
 
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from synthdata.detectors.workers import WorkerCall, run_workers
-from synthdata.errors import TrainingError
+from synthdata.errors import OutOfTimeError, TrainingError
 
 HERE = Path(__file__).parent
 
@@ -50,6 +50,16 @@ def test_a_failure_shows_the_log_and_ends_the_others(tmp_path: Path) -> None:
         list(run_workers(calls, num_parallel=2))
     assert workers_on(tmp_path) == []
     assert not (tmp_path / "sleeps" / "finished").exists()
+
+
+def test_what_runs_at_the_deadline_comes_to_its_end_and_nothing_is_started(tmp_path: Path) -> None:
+    calls = [call(tmp_path / name, "doze") for name in "abc"]
+    with pytest.raises(OutOfTimeError, match="1 of 3 trainings were not started in time"):
+        list(run_workers(calls, num_parallel=2, deadline=time.monotonic() + 1.5))
+    assert [(c.job_dir / "finished").exists() for c in calls] == [True, True, False]
+    assert not (tmp_path / "c" / "started").exists()
+    with pytest.raises(OutOfTimeError, match="3 of 3"):
+        list(run_workers(calls, num_parallel=2, deadline=time.monotonic()))
 
 
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from synthdata.config.pools import REAL, GeneratorPool, PoolConfig, pool_order, 
 from synthdata.config.prepare import PrepareConfig
 from synthdata.config.report import ReportConfig
 from synthdata.config.score import ScoreConfig
+from synthdata.config.search import SearchConfig
 from synthdata.config.train import TrainConfig
 from synthdata.config.version import VersionConfig
 
@@ -52,6 +53,7 @@ class ExperimentConfig(Section):
         arms: The training sets by name; exactly one has the role `reference`.
         contrasts: Pairs of arms that are tested against each other, named before the run: one Holm
             family. The headline speaks of the first.
+        search: Which recipes `synthdata search` tries; no other command reads it.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -70,6 +72,7 @@ class ExperimentConfig(Section):
     pools: dict[PoolName, PoolConfig] = Field(default_factory=dict)
     arms: Annotated[dict[ArmName, ArmConfig], Field(min_length=1)]
     contrasts: Annotated[tuple[Contrast, ...], Field(max_length=MAX_CONTRASTS)] = ()
+    search: SearchConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -97,6 +100,16 @@ class ExperimentConfig(Section):
         if stage in ("train", "report"):
             raise ValueError(f"shared_through must be a stage before train, got {stage!r}")
         return stage
+
+    @model_validator(mode="after")
+    def _no_claim_is_searched_for(self) -> Self:
+        shared = sorted({*self.seeds} & {*(self.search.seeds if self.search else ())})
+        if shared:
+            raise ValueError(
+                f"search.seeds and seeds share {shared}; recipes are chosen on other draws than "
+                "those of the claim"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pools_fit_together(self) -> Self:

@@ -138,13 +138,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
     try:
         config = ExperimentConfig.model_validate(values)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
-            + ("" if item["type"] == "missing" else f" (got {_shorten(item['input'])})")
-            for item in error.errors()
-        ]
-        problems = "problem" if len(lines) == 1 else "problems"
-        raise ConfigError(f"{source} has {len(lines)} {problems}:\n" + "\n".join(lines)) from None
+        raise ConfigError(f"{source} has {list_problems(error)}") from None
     if config.train.evaluation_split == "test" or config.train.shifted:
         raise ConfigError(
             "no config sets train.evaluation_split to 'test', nor train.shifted, since each look "
@@ -159,6 +153,16 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> ExperimentCo
             longer_side,
         )
     return config
+
+
+def list_problems(error: ValidationError) -> str:
+    """Return the number of problems of a config, and a line for each."""
+    lines = [
+        f"  {'.'.join(str(part) for part in item['loc']) or 'config'}: {item['msg']}"
+        + ("" if item["type"] == "missing" else f" (got {_shorten(item['input'])})")
+        for item in error.errors()
+    ]
+    return "\n".join([f"{len(lines)} problem{'s' * (len(lines) > 1)}:", *lines])
 
 
 def _shorten(value: object, limit: int = 60) -> str:

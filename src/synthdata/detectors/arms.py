@@ -2,7 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,28 @@ from synthdata.seeding import derive_seed
 logger = logging.getLogger(__name__)
 
 
-def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Watch:
+    """How a caller that trains many arms, such as a search, follows the trainings.
+
+    Attributes:
+        trained: Called with the name of each arm that is trained now, when it is; not with those
+            of which the training was there.
+        deadline: No training is started after it; a time of `time.monotonic`, in seconds.
+    """
+
+    trained: Callable[[str], None]
+    deadline: float | None = None
+
+
+def train_arms(
+    section: TrainConfig,
+    *,
+    version_dir: Path,
+    out_dir: Path,
+    only: Collection[str] | None = None,
+    watch: Watch | None = None,
+) -> dict[str, Any]:
     """Train the detector on every arm and evaluate it on the evaluation sets.
 
     Each arm's training lives in `jobs/<arm>/` (see `synthdata.detectors.base`), beside
@@ -36,6 +58,8 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
         section: The detector, its training, and the evaluation sets.
         version_dir: The `version` stage's folder.
         out_dir: The stage's folder.
+        only: The arms; None takes all that there are.
+        watch: Who follows the trainings, in the place of the progress bar.
 
     Returns:
         `evaluation_split`, `detector_seed`, `sets` (by name `num_images` and `digest` of its
@@ -48,8 +72,10 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
         DatasetError: If there is no arm, a list names an unknown image, or a list's length is no
             multiple of the batch.
         TrainingError: If a training fails.
+        OutOfTimeError: If the watch's deadline kept a training from its start.
     """
     names = sorted(path.name for path in (version_dir / ARMS).glob("*/"))
+    names = [name for name in names if only is None or name in only]
     if not names:
         raise DatasetError(f"{version_dir / ARMS} holds no arm; run the version stage first")
     split = section.evaluation_split
@@ -66,11 +92,7 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
         for name, job_dir in jobs.items()
         if (call := _prepare(section, version_dir / ARMS / name, targets, seed, job_dir))
     ]
-    reused = len(jobs) - len(calls)
-    with tqdm(total=len(jobs), initial=reused, desc="train", unit="arm") as progress:
-        for call in run_workers(calls, num_parallel=section.num_jobs):
-            progress.set_postfix_str(call.job_dir.name)
-            progress.update()
+    _run(calls, num_arms=len(jobs), num_parallel=section.num_jobs, watch=watch)
     scores = {
         target: {arm: _measure(job_dir, dataset, target) for arm, job_dir in jobs.items()}
         for target, dataset in targets.items()
@@ -85,6 +107,20 @@ def train_arms(section: TrainConfig, *, version_dir: Path, out_dir: Path) -> dic
         "arms": {arm: scores[split][arm] | _training(job_dir) for arm, job_dir in jobs.items()},
         "shifted": {name: scores[name] for name in targets if name != split},
     }
+
+
+def _run(
+    calls: Sequence[WorkerCall], *, num_arms: int, num_parallel: int, watch: Watch | None
+) -> None:
+    """Do the trainings that are missing, and show how far they are."""
+    if watch is not None:
+        for call in run_workers(calls, num_parallel=num_parallel, deadline=watch.deadline):
+            watch.trained(call.job_dir.name)
+        return
+    with tqdm(total=num_arms, initial=num_arms - len(calls), desc="train", unit="arm") as progress:
+        for call in run_workers(calls, num_parallel=num_parallel):
+            progress.set_postfix_str(call.job_dir.name)
+            progress.update()
 
 
 def _remove_others(jobs_dir: Path, *, keep: list[str]) -> None:

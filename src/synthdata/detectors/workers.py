@@ -15,7 +15,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from synthdata.errors import TrainingError
+from synthdata.errors import OutOfTimeError, TrainingError
 
 LOG = "log.txt"
 _TAIL_LINES = 15
@@ -36,17 +36,26 @@ class WorkerCall:
     environment: Mapping[str, str]
 
 
-def run_workers(calls: Sequence[WorkerCall], *, num_parallel: int) -> Iterator[WorkerCall]:
+def run_workers(
+    calls: Sequence[WorkerCall], *, num_parallel: int, deadline: float | None = None
+) -> Iterator[WorkerCall]:
     """Run the workers, `num_parallel` at once, and yield each call when it is done.
+
+    Args:
+        calls: The workers.
+        num_parallel: How many run side by side.
+        deadline: None is started after it, and those that run come to their end; a time of
+            `time.monotonic`, in seconds.
 
     Raises:
         TrainingError: If a worker fails; the others are ended first.
+        OutOfTimeError: If the deadline kept one from its start; all others are done.
     """
     waiting = deque(calls)
     running: list[tuple[WorkerCall, subprocess.Popen[bytes]]] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < num_parallel:
+        while running or (waiting and not _is_past(deadline)):
+            while waiting and len(running) < num_parallel and not _is_past(deadline):
                 call = waiting.popleft()
                 running.append((call, _start(call)))
             done = [(call, process) for call, process in running if process.poll() is not None]
@@ -63,6 +72,12 @@ def run_workers(calls: Sequence[WorkerCall], *, num_parallel: int) -> Iterator[W
             process.kill()
             process.wait()
             _close(process)
+    if waiting:
+        raise OutOfTimeError(f"{len(waiting)} of {len(calls)} trainings were not started in time")
+
+
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
 
 
 def _start(call: WorkerCall) -> subprocess.Popen[bytes]:

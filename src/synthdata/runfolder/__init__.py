@@ -9,7 +9,7 @@ longer follow from theirs (`chain`), and two processes never mix two configs (`l
 from synthdata.runfolder.chain import is_own_link
 from synthdata.runfolder.changes import setting_differences
 from synthdata.runfolder.key import key_parts
-from synthdata.runfolder.lock import hold_runs
+from synthdata.runfolder.lock import hold_runs, lock_folder
 from synthdata.runfolder.record import CONFIG, METRICS, complete_key, read_record, read_section
 from synthdata.runfolder.run import StageResult, run_in_folder
 from synthdata.runfolder.stale import (
@@ -31,6 +31,7 @@ __all__ = [
     "is_own_link",
     "key_parts",
     "list_stale",
+    "lock_folder",
     "read_record",
     "read_section",
     "remove_stale",
