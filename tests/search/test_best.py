@@ -109,7 +109,11 @@ def write(config: ExperimentConfig, folder: Path, free: dict[str, Any], *overrid
     }
     arms = config.resolved_arms()
     values = best_experiment(
-        config, list(best.values()), best=best, reference=("real", arms["real"])
+        config,
+        list(best.values()),
+        best=best,
+        reference=("real", arms["real"]),
+        reference_scores={100: 0.1, 101: 0.2},
     )  # type: ignore[arg-type]
     path = folder / "runs" / "mine-search" / "best.yaml"
     path.parent.mkdir(parents=True)
@@ -133,6 +137,9 @@ def test_it_loads_and_runs_what_was_found(config: ExperimentConfig, tmp_path: Pa
     }
     assert best.contrasts == (("synthetic", "free"), ("synthetic", "real"))
     assert best.search is None
+    assert best.report.selection == {
+        "real": {100: 0.1, 101: 0.2}, "free": {100: 0.1}, "synthetic": {100: 0.2},
+    }  # fmt: skip
     assert best.seeds == config.seeds
     assert best.train.epochs == 4
     assert best.version.list_length == 24, "3 steps an epoch of 8 images"

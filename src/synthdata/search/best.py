@@ -73,6 +73,7 @@ def best_experiment(
     *,
     best: Mapping[Family, Trial],
     reference: tuple[str, ArmConfig],
+    reference_scores: Mapping[int, float],
 ) -> dict[str, Any]:
     """Return the values of the config that tests what was found.
 
@@ -81,6 +82,7 @@ def best_experiment(
         trials: All that were tried.
         best: The advised synthetic trial, and the best free one.
         reference: Name and recipe of what they are compared with.
+        reference_scores: Its mAP50-95 on val in the last rung, by seed.
     """
     synthetic, free = best[SYNTHETIC], best[FREE]
     compared, arm = reference
@@ -97,6 +99,11 @@ def best_experiment(
     }
     last = synthetic.rungs[max(synthetic.rungs)]
     pools = {k: v for one in (base, *arms.recipes.values()) for k, v in one.pools.items()}
+    chosen_by = {
+        compared: reference_scores,
+        "free": free.rungs[max(free.rungs)].map50_95,
+        "synthetic": last.map50_95,
+    }
     values: dict[str, Any] = {
         "name": f"{config.name[: _MAX_NAME - len('-best')]}-best",
         "search": None,
@@ -106,6 +113,12 @@ def best_experiment(
         "contrasts": [[SYNTHETIC, FREE], [SYNTHETIC, compared]],
         "train": {"epochs": last.epochs},
         "version": {"list_length": last.steps * config.train.batch_size // last.epochs},
+        "report": {
+            "selection": {
+                name: {seed: round(score, 6) for seed, score in by_seed.items()}
+                for name, by_seed in chosen_by.items()
+            }
+        },
     }
     for name, other in twins.items():
         if other not in (name, compared):
@@ -160,7 +173,7 @@ def write_best(
 def _merge(stated: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     within = {
         name: (stated.get(name) or {}) | values[name]
-        for name in ("train", "version", "score")
+        for name in ("train", "version", "score", "report")
         if name in values
     }
     return {**stated, **values, **within}

@@ -88,7 +88,14 @@ def search_recipes(
                 trainer = Trainer(experiment, workspace, deadline, progress)
                 last = _run_rungs(study, trainer, section)
             best = {family: choose_trial(last, family) for family in FAMILIES}
-            values = best_experiment(config, study.trials, best=best, reference=(name, arm))
+            measured = study.reference(len(section.rungs) - 1)
+            values = best_experiment(
+                config,
+                study.trials,
+                best=best,
+                reference=(name, arm),
+                reference_scores=measured.map50_95 if measured else {},
+            )
         comment = _comment(best.values(), section)
         write_best(
             out_dir / BEST, values, config=config, source=source, overrides=overrides,
