@@ -19,6 +19,7 @@ from flows.steps import run_steps
 from synthdata.config import load_config
 from synthdata.looks import open_held_out
 from synthdata.report import contrast_rows, print_verdict, verdict_rows
+from synthdata.report.write import PAGE
 
 
 @flow(name="synthdata-capstone")
@@ -55,6 +56,8 @@ def main(
 ) -> None:
     """Run the whole loop as a Prefect flow, on its embedded server when no API is set."""
     print_verdict(capstone(config, overrides, final))
+    name = load_config(config, overrides or []).name
+    typer.echo(f"report: {Path('runs') / name / 'report' / PAGE}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,14 @@ def test_refuses_a_run_that_is_not_finished(run_dir: Path) -> None:
             ask(run_dir)
 
 
+def test_refuses_a_report_without_advice(run_dir: Path) -> None:
+    report = read_json(run_dir / "report" / "metrics.json")
+    del report["advice"]
+    write_json(run_dir / "report" / "metrics.json", report)
+    with pytest.raises(RunError, match="of a version of synthdata that gave no advice"):
+        delivered_arm(run_dir)
+
+
 def test_refuses_a_training_made_anew_since_the_report(run_dir: Path) -> None:
     (run_dir / "seed-0" / "train" / ".key").write_text("another\ntrain\n")
     with pytest.raises(RunError, match="report in .* no longer follows from seed-0/train"):

@@ -30,7 +30,7 @@ def read_report(run_dir: Path) -> dict[str, Any]:
     """Return the metrics of a run's report, see `synthdata.report.evaluate`.
 
     Raises:
-        RunError: If the run isn't finished.
+        RunError: If the run isn't finished, or its report is of an earlier version.
     """
     report_dir = run_dir / "report"
     if complete_key(report_dir) is None:
@@ -39,4 +39,9 @@ def read_report(run_dir: Path) -> dict[str, Any]:
             "end first, `synthdata run CONFIG`"
         )
     metrics: dict[str, Any] = read_json(report_dir / METRICS)
+    if "advice" not in metrics:
+        raise RunError(
+            f"the report in {report_dir} is of a version of synthdata that gave no advice; run "
+            "`synthdata report CONFIG` with the run's config, which trains nothing anew"
+        )
     return metrics
