@@ -238,10 +238,11 @@ def _contrasts(
         return []
     tested = list(dict.fromkeys(arm for pair in section.contrasts for arm in pair))
     resampled = resample_images(run, scored.name, tested, num_resamples=section.bootstrap_samples)
+    variances = resampled.variances(section.contrasts)
     table = compare_arms(
         scored.frame(tested),
         contrasts=section.contrasts,
-        image_variance=resampled.variances(section.contrasts),
+        image_variance=variances,
         num_images=resampled.num_units,
         minimum_gain=section.minimum_gain,
         confidence=section.confidence,
@@ -256,6 +257,8 @@ def _contrasts(
             "seeds": int(row["seeds"]),
             "seeds_needed": None if pd.isna(row["seeds_needed"]) else int(row["seeds_needed"]),
             "difference_by_seed": _by_seed(by_seed[row["arm"]] - by_seed[row["against"]]),
+            "image_variance": variances and variances[row["arm"], row["against"]],
+            "num_images": resampled.num_units,
         }
         for row in table.to_dict("records")
     ]
