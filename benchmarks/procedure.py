@@ -84,8 +84,10 @@ def simulate(
     }
 
 
-def _choose(truth: Float64Array, setting: Setting, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Return the cheapest recipe within one standard error of the best, `(runs,)`; 0 is cheapest."""
+def _choose(
+    truth: Float64Array, setting: Setting, rng: np.random.Generator
+) -> npt.NDArray[np.intp]:
+    """Return the cheapest recipe near the best, `(runs,)`: the first is the cheapest."""
     runs, number = truth.shape
     image = rng.normal(0, setting.image_sd, (1, runs, number))
     seeds = rng.normal(0, setting.seed_sd, (setting.selection_seeds, runs, number))

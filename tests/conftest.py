@@ -21,6 +21,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run long tests first: short ones fill up what one worker leaves idle at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 _blocked: dict[str, list[str] | None] = {"attempts": None}
 
 

@@ -19,12 +19,20 @@ from synthdata.files import read_json, sha256_file, write_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("delivery")]
 LEAST = 0.001  # all that scoring looks at
+NUM_BCCD = 20
+NUM_PHOTOS = 12 + 2 + 1 + NUM_BCCD  # val, kraft, the turned one
 
 
 @pytest.fixture(scope="module")
-def photos(detector: TrainedDetector, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The images of both evaluation sets, and the first of val lying on its side."""
+def photos(
+    detector: TrainedDetector, bccd_mirror: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The images of both evaluation sets, the first of val lying on its side, and BCCD's."""
     folder = tmp_path_factory.mktemp("photos")
+    (folder / "bccd").mkdir()
+    test = (bccd_mirror / "bccd" / "ImageSets" / "Main" / "test.txt").read_text().split()
+    for name in test[:NUM_BCCD]:
+        shutil.copy(bccd_mirror / "bccd" / "JPEGImages" / f"{name}.jpg", folder / "bccd")
     for name in ("val", "kraft"):
         shutil.copytree(detector.version_dir / "eval" / name / "images", folder / name)
     with Image.open(min((folder / "val").iterdir())) as image:
@@ -45,7 +53,7 @@ def predicted(
         "--confidence", str(LEAST), "--json", cwd=workspace,
     )  # fmt: skip
     said = json.loads(done.stdout)
-    assert (said["arm"], said["seed"], said["num_images"]) == ("real_balanced", 0, 15)
+    assert (said["arm"], said["seed"], said["num_images"]) == ("real_balanced", 0, NUM_PHOTOS)
     assert said["folder"] == str(out_dir)
     assert "seed-0/train/jobs/real_balanced/weights.pt" in done.stderr
     return out_dir
@@ -90,13 +98,25 @@ def test_an_image_on_its_side_is_taken_upright(predicted: Path, photos: Path) ->
 def test_coco_tools_read_what_is_written(predicted: Path) -> None:
     truth = COCO(str(predicted / "images.json"))
     found = truth.loadRes(str(predicted / "detections.json"))
-    assert len(found.imgs) == 15
+    assert len(found.imgs) == NUM_PHOTOS
     assert found.anns
     names = {one["id"]: one["name"] for one in truth.dataset["categories"]}
     assert names == {1: "0", 2: "4", 3: "7"}
     for one in found.anns.values():
         assert one["category"] == names[one["category_id"]]
         assert one["file_name"] == truth.imgs[one["image_id"]]["file_name"]
+
+
+def test_boxes_lie_within_photographs_of_a_size_never_seen(predicted: Path) -> None:
+    images = read_json(predicted / "images.json")["images"]
+    seen = [image for image in images if image["file_name"].startswith("bccd/")]
+    assert len(seen) == NUM_BCCD
+    assert {(image["width"], image["height"]) for image in seen} == {(640, 480)}
+    boxes = [box for image in seen for box, _, _ in results_of(predicted, image["file_name"])]
+    assert boxes
+    for x, y, width, height in boxes:
+        assert 0 <= x <= x + width <= 640.01
+        assert 0 <= y <= y + height <= 480.01
 
 
 def test_pictures_show_the_boxes(predicted: Path, photos: Path) -> None:

@@ -25,6 +25,8 @@ from synthdata.files import read_json, write_json
 from synthdata.manifest import load_dataset, save_dataset
 from torch_files import tensors
 
+# One worker has them all, so that the stage is run once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("arms")]
 Trained = tuple[Path, dict[str, Any]]
 
 # Imported by every Python process at its start, before any library.

@@ -15,6 +15,9 @@ from synthdata.detectors.workers import run_workers
 from synthdata.files import read_json
 from torch_files import parameters, tensors
 
+# One worker has them all, so that the trainings are run once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("phases")]
+
 
 @pytest.fixture(scope="module")
 def jobs(config: UltralyticsConfig, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:

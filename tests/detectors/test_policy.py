@@ -71,6 +71,7 @@ def test_the_key_is_of_the_numbers_whatever_their_names(tmp_path: Path) -> None:
     assert keys[0] == keys[1] != keys[2]
 
 
+@pytest.mark.slow
 def test_joined_and_then_single_images_are_the_same_with_the_same_seed(
     config: UltralyticsConfig, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_the_wheel_runs_a_bundled_config_in_an_empty_folder(
     # One repetition of two arms has a part in every stage; the whole loop is another test's.
     command(
         str(python.parent / "synthdata"), "run", "smoke.yaml", "seeds=[0]", "score.alone=null",
+        "filter.filters=[{kind: manifold, crop_size: 48}, {kind: memorisation}]",
         "arms.copy_paste=null", "arms.synthetic=null", "arms.synthetic_random_drop=null",
         "arms.oracle=null", "arms.synthetic_filtered.twin=null",
         "contrasts=[[synthetic_filtered,real]]", cwd=workspace, env={"PATH": path},

@@ -9,6 +9,7 @@ import yaml
 from search_configs import recipe, search_config, trial
 
 from synthdata.config import ExperimentConfig, load_config
+from synthdata.config.composite import CompositeConfig
 from synthdata.config.paste import PasteConfig
 from synthdata.config.pools import FolderPool, GeneratorPool, PoolConfig
 from synthdata.config.search import Family
@@ -68,6 +69,16 @@ def test_phases_stay_and_shares_of_one_pool_are_added(config: ExperimentConfig) 
     assert share == 0.5, "both are the same pasting now"
     (name,) = phases[1]["extra"]
     assert (pools[name]["onto"], pools[name]["balance"]) == ("real", 0.25)
+
+
+def test_a_composite_gives_way_to_the_pool_that_it_repaints(config: ExperimentConfig) -> None:
+    pools = pools_of(config) | {"painted": CompositeConfig(kind="composite", onto="pasted")}
+    one = recipe(config, {"extra": {"painted": 0.6}}, pools)
+    assert one.family == "synthetic"
+
+    found = free_counterpart(one, pasting=PasteConfig(kind="paste", balance=0), config=config)
+
+    assert found == recipe(config, {"extra": {"pasted": 0.6}}, pools)
 
 
 def test_a_folder_gives_way_to_pasting_and_free_pools_stay(config: ExperimentConfig) -> None:

@@ -13,10 +13,10 @@ from synthdata.errors import TrainingError
 from synthdata.manifest import load_dataset
 from synthdata.samples import DetectionDataset
 from synthdata.training.fit import fit_model
-from training.tiny_bases import Bases, fit_config, pytestmark, same, weights
+from training import tiny_bases
+from training.tiny_bases import Bases, fit_config, same, weights
 
-__all__ = ["pytestmark"]
-
+pytestmark = [*tiny_bases.pytestmark, pytest.mark.slow]
 STEPS = 20
 _KILL_EACH = """
 import os, signal, sys, time
@@ -85,29 +85,36 @@ def test_adapters_resume_too(train: DetectionDataset, bases: Bases, tmp_path: Pa
     assert same(weights(tmp_path / "killed"), weights(tmp_path / "undisturbed"))
 
 
-def test_two_devices_train_as_one_that_accumulates(
-    bases: Bases, train: DetectionDataset, tmp_path: Path
-) -> None:
-    shared = {"steps": 3}
-    one = fit_config(bases["sd"], gradient_accumulation_steps=2, **shared)
-    two = fit_config(bases["sd"], num_processes=2, **shared)
-
-    fit_model(one, train, tmp_path / "one")
-    metrics = fit_model(two, train, tmp_path / "two")
-
+@pytest.fixture(scope="module")
+def in_two(bases: Bases, train: DetectionDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training in two processes that nothing disturbed."""
+    out_dir = tmp_path_factory.mktemp("two")
+    config = fit_config(bases["sd"], steps=STEPS, num_processes=2)
+    metrics = fit_model(config, load_dataset(train.root), out_dir)
     assert metrics["num_processes"] == 2
-    alone, together = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert metrics["peak_rss_mib"] > 100
+    return out_dir
+
+
+@pytest.mark.xdist_group("in_two")
+def test_two_devices_train_as_one_that_accumulates(
+    bases: Bases, train: DetectionDataset, in_two: Path, tmp_path: Path
+) -> None:
+    one = fit_config(bases["sd"], steps=STEPS, gradient_accumulation_steps=2)
+    fit_model(one, load_dataset(train.root), tmp_path / "one")
+    alone, together = weights(tmp_path / "one"), weights(in_two)
     assert alone.keys() == together.keys()
     for key in alone:
         torch.testing.assert_close(alone[key], together[key], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.xdist_group("in_two")
 def test_processes_end_with_a_killed_fit_and_resume(
-    bases: Bases, train: DetectionDataset, tmp_path: Path
+    bases: Bases, train: DetectionDataset, in_two: Path, tmp_path: Path
 ) -> None:
     train = load_dataset(train.root)
     config = fit_config(bases["sd"], steps=STEPS, num_processes=2)
-    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    killed = tmp_path / "killed"
     kill_each(train, {killed: config})
     job = str(killed / "checkpoints" / "job.json")
     left = [process for process in psutil.process_iter() if job in _command_line(process)]
@@ -115,10 +122,8 @@ def test_processes_end_with_a_killed_fit_and_resume(
     assert not alive
 
     fit_model(config, train, killed)
-    metrics = fit_model(config, train, undisturbed)
 
-    assert same(weights(killed), weights(undisturbed))
-    assert metrics["peak_rss_mib"] > 100
+    assert same(weights(killed), weights(in_two))
 
 
 def _command_line(process: psutil.Process) -> list[str]:

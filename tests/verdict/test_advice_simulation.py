@@ -12,7 +12,7 @@ SEED_SD = 0.0085  # of an arm's score: paired differences have an SD of .012
 
 
 def simulate(
-    gains: dict[str, float], kinds: dict[str, Kind], *, seed: int, runs: int = 200
+    gains: dict[str, float], kinds: dict[str, Kind], *, seed: int, runs: int = 100
 ) -> list[Advice]:
     """Return the advice of `runs` searches; `gains` are the arms' true ones over the reference."""
     rng = np.random.default_rng(seed)

@@ -101,8 +101,8 @@ def best_experiment(
     pools = {k: v for one in (base, *arms.recipes.values()) for k, v in one.pools.items()}
     chosen_by = {
         compared: reference_scores,
-        "free": free.rungs[max(free.rungs)].map50_95,
-        "synthetic": last.map50_95,
+        FREE: free.rungs[max(free.rungs)].map50_95,
+        SYNTHETIC: last.map50_95,
     }
     values: dict[str, Any] = {
         "name": f"{config.name[: _MAX_NAME - len('-best')]}-best",
