@@ -14,7 +14,7 @@ from synthdata.detectors.job_data import training_key
 from synthdata.detectors.jobs import prepare_job, read_predictions
 from synthdata.detectors.workers import WorkerCall
 from synthdata.errors import ConfigError, DatasetError, RunError
-from synthdata.files import read_json, sha256_file
+from synthdata.files import read_json, sha256_file, write_json
 from synthdata.formats.coco import annotations_by_image
 from synthdata.samples import Annotations, DetectionDataset, Sample
 
@@ -28,8 +28,9 @@ def phases(train: Sequence[Sample]) -> list[TrainingPhase]:
 
 def write_results(job_dir: Path) -> None:
     """Write what a worker leaves that trained and predicted `val`."""
-    (job_dir / "training.json").write_text('{"steps": 2}')
     (job_dir / "weights.pt").write_text("weights")
+    digest = sha256_file(job_dir / "weights.pt")
+    write_json(job_dir / "training.json", {"steps": 2, "weights_sha256": digest})
     (job_dir / "predictions-val.json").write_text("[]")
 
 
@@ -162,11 +163,12 @@ def test_what_another_job_left_is_removed(
     [
         ("job.json", set()),
         ("training.json", set()),
+        ("weights.pt", set()),
         ("predictions-val.json", {"training.json", "weights.pt"}),
     ],
 )
 @pytest.mark.parametrize("content", ["", '{"key": "12', "null"])
-def test_a_damaged_record_counts_as_missing(
+def test_a_damaged_file_counts_as_missing(
     damaged: str,
     kept: set[str],
     content: str,

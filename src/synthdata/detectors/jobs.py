@@ -1,5 +1,6 @@
 """Prepares job folders, runs what is missing in them, and reads the results back."""
 
+import logging
 import math
 import os
 import shutil
@@ -32,7 +33,10 @@ from synthdata.detectors.records import read_finished, read_record
 from synthdata.detectors.ultralytics import UltralyticsDetector
 from synthdata.detectors.workers import WorkerCall, run_workers
 from synthdata.errors import DatasetError
+from synthdata.files import sha256_file
 from synthdata.samples import DetectionDataset
+
+logger = logging.getLogger(__name__)
 
 _TARGETS = "targets"
 
@@ -218,6 +222,8 @@ def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
     # Only the keys are read, so that a job of another version of synthdata is just stale.
     earlier = read_record(job_dir / JOB, dict) or {}
     damaged = (job_dir / TRAINING).is_file() and not _is_trained(job_dir)
+    if damaged:
+        logger.warning("%s isn't what was trained; it is trained anew", job_dir / WEIGHTS)
     if earlier.get("key") != job.key or damaged:
         shutil.rmtree(job_dir, ignore_errors=True)
         return {}
@@ -230,4 +236,9 @@ def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
 
 
 def _is_trained(job_dir: Path) -> bool:
-    return bool(read_record(job_dir / TRAINING, dict)) and (job_dir / WEIGHTS).is_file()
+    """Return whether a training is finished, and its weights are those that it recorded."""
+    record, weights = read_record(job_dir / TRAINING, dict), job_dir / WEIGHTS
+    if not record or not weights.is_file():
+        return False
+    # A training of an earlier version recorded no digest.
+    return record.get("weights_sha256") in (None, sha256_file(weights))
