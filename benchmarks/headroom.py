@@ -95,7 +95,8 @@ def _measure_once(file: Path, path: Path, *, draw: int, steps: int, policy: str)
         raise SystemExit(f"{steps} steps must be whole passes over a list of {length} images")
     epochs = steps * config.train.batch_size // length
     config = load_config(file, [*overrides, f"train.epochs={epochs}"])
-    settings = sha256_json(config.model_dump(mode="json"))[:12]
+    decides = config.model_dump(mode="json", exclude={"report", "search"})
+    settings = sha256_json(decides)[:12]
     key = {"draw": draw, "steps": steps, "policy": policy}
     if path.is_file():
         known = pd.read_csv(path)
