@@ -19,7 +19,7 @@ from synthdata.config.detector import UltralyticsConfig
 from synthdata.config.load import load_config
 from synthdata.detectors.jobs import train_and_predict
 from synthdata.errors import ConfigError, TrainingError
-from synthdata.files import read_json
+from synthdata.files import read_json, sha256_file, write_json
 
 
 class Touch:
@@ -127,6 +127,10 @@ def test_a_replaced_weights_file_runs_no_code(
 ) -> None:
     job_dir = Path(shutil.copytree(watched[0], tmp_path / "job"))
     shutil.copy(evil, job_dir / "weights.pt")
+    # Who replaced it gave the record its digest too: else the training would be made anew.
+    record = read_json(job_dir / "training.json")
+    record["weights_sha256"] = sha256_file(job_dir / "weights.pt")
+    write_json(job_dir / "training.json", record)
     with pytest.raises(TrainingError, match="outside the supported Ultralytics checkpoint format"):
         train(config, tmp_path, job_dir, num_targets=3)
     assert (job_dir / "training.json").is_file()  # it was not trained anew
