@@ -14,10 +14,11 @@ from synthdata.config import ExperimentConfig, StageName, load_config
 from synthdata.config.report import ReportConfig
 from synthdata.detections import Detections, to_coco_results
 from synthdata.detectors.job_data import target_key
-from synthdata.files import link_or_copy, write_json
+from synthdata.files import link_or_copy, read_json, write_json
 from synthdata.manifest import load_dataset, save_dataset
 from synthdata.metrics.detection import evaluate_detections
 from synthdata.plan import plan
+from synthdata.report import write_report
 from synthdata.runfolder import run_in_folder
 from synthdata.samples import DetectionDataset, Sample, Split
 from synthdata.stages import run_step
@@ -51,6 +52,22 @@ class FinishedRun:
     def run_dir(self) -> Path:
         return self.root / "runs" / self.config.name
 
+    @property
+    def results(self) -> pd.DataFrame:
+        """Columns `arm`, `seed`, `map50_95`, as the trainings have them."""
+        return pd.DataFrame(
+            {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
+            for seed in self.config.seeds
+            for arm, values in read_json(self.run_dir / f"seed-{seed}" / "train" / "metrics.json")[
+                "arms"
+            ].items()
+        )
+
+    def report(self, **changes: Any) -> dict[str, Any]:
+        """Write the report, with changes to its section, and return its metrics."""
+        section = self.section.model_copy(update=changes)
+        return write_report(section, inputs=self.inputs, out_dir=self.run_dir / "report")
+
 
 def finish_run(
     root: Path,
@@ -62,6 +79,7 @@ def finish_run(
     class_names: tuple[str, ...] = CLASS_NAMES,
     noise: Mapping[str, float] = NOISE,
     overrides: tuple[str, ...] = (),
+    split: Split = "val",
 ) -> FinishedRun:
     if contrasts is None:
         named = load_config("smoke.yaml").contrasts
@@ -83,7 +101,7 @@ def finish_run(
         if step.linked_from is not None:
             run_step(step)
             continue
-        work = _Work(step.inputs, step.out_dir, step.section.seed, class_names, arms, noise)
+        work = _Work(step.inputs, step.out_dir, step.section.seed, class_names, arms, noise, split)
         run_in_folder(
             step.stage, step.section, inputs=step.inputs, out_dir=step.out_dir,
             work=getattr(work, step.stage),
@@ -100,6 +118,7 @@ class _Work:
     class_names: tuple[str, ...]
     arms: tuple[str, ...]
     noise: Mapping[str, float]
+    split: Split
 
     def prepare(self) -> dict[str, Any]:
         parts: list[tuple[Split, int]] = [("train", 6), ("reserve", 4), ("val", 12), ("test", 5)]
@@ -250,20 +269,20 @@ class _Work:
         return {"list_length": 16, "arms": dict.fromkeys(self.arms, card)}
 
     def train(self) -> dict[str, Any]:
-        truth = load_dataset(self.inputs["version"] / "eval" / "val")
+        truth = load_dataset(self.inputs["version"] / "eval" / self.split)
         return {
-            "evaluation_split": "val",
-            "sets": {"val": {"num_images": len(truth), "digest": target_key(truth)}},
+            "evaluation_split": self.split,
+            "sets": {self.split: {"num_images": len(truth), "digest": target_key(truth)}},
             "arms": {arm: self._train_arm(arm) for arm in self.arms},
             "shifted": {},
         }
 
     def _train_arm(self, arm: str) -> dict[str, Any]:
-        truth = load_dataset(self.inputs["version"] / "eval" / "val")
+        truth = load_dataset(self.inputs["version"] / "eval" / self.split)
         rng = np.random.default_rng([self.seed, *arm.encode()])
         found = [_detect(sample, self.noise[arm], rng) for sample in truth]
         job_dir = self.out_dir / "jobs" / arm
-        write_json(job_dir / "predictions-val.json", to_coco_results(found))
+        write_json(job_dir / f"predictions-{self.split}.json", to_coco_results(found))
         epochs = np.arange(1, 31)
         fall = np.exp(-epochs / 8) + self.noise[arm]
         pd.DataFrame({"epoch": epochs, "box": 2 * fall, "cls": 3 * fall, "dfl": fall}).to_csv(

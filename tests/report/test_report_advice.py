@@ -1,16 +1,12 @@
 """The advice of a report: by a search's scores, or by the run's own."""
 
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 from finished_run import FinishedRun, finish_run
 
 from synthdata import advise
 from synthdata.errors import ConfigError
-from synthdata.files import read_json
-from synthdata.report import write_report
 from synthdata.report.markdown import render_markdown
 
 ARMS = ("real", "copy_paste", "synthetic", "oracle")
@@ -22,25 +18,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     return finish_run(folder, seeds=(0, 1, 2, 3), arms=ARMS, contrasts=[("synthetic", "real")])
 
 
-def report(run: FinishedRun, **changes: Any) -> dict[str, Any]:
-    section = run.section.model_copy(update=changes)
-    return write_report(section, inputs=run.inputs, out_dir=run.run_dir / "report")
-
-
-def results(run: FinishedRun) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
-        for seed in run.config.seeds
-        for arm, values in read_json(run.run_dir / f"seed-{seed}" / "train" / "metrics.json")[
-            "arms"
-        ].items()
-    )
-
-
 def test_the_runs_own_scores_choose_without_an_interval(run: FinishedRun) -> None:
-    found = report(run)["advice"]
+    found = run.report()["advice"]
     expected = advise(
-        results(run),
+        run.results,
         arms={"real": "reference", "copy_paste": "free", "synthetic": "candidate"},
         titles={"copy_paste": "Copy-paste", "real": "Real only"},
     )
@@ -50,7 +31,7 @@ def test_the_runs_own_scores_choose_without_an_interval(run: FinishedRun) -> Non
 
 
 def test_what_such_a_choice_brings_is_told_by_cross_fitting(run: FinishedRun) -> None:
-    metrics = report(run)
+    metrics = run.report()
     crossed = metrics["advice"]["cross_fit"]
     assert set(crossed["chosen"]) <= set(ARMS) - {"oracle"}
     assert crossed["gain"]["low"] < crossed["gain"]["value"] < crossed["gain"]["high"]
@@ -59,15 +40,26 @@ def test_what_such_a_choice_brings_is_told_by_cross_fitting(run: FinishedRun) ->
     assert f"{crossed['gain']['value']:+.3f}" in note["text"]
 
 
-def test_a_searchs_scores_choose_and_the_runs_own_judge(run: FinishedRun) -> None:
+def test_a_searchs_scores_choose_and_other_images_judge(run: FinishedRun, tmp_path: Path) -> None:
     selection = {
         "real": {100: 0.4, 101: 0.41},
         "copy_paste": {100: 0.4, 101: 0.42},
         "synthetic": {100: 0.5, 101: 0.51},
     }
-    metrics = report(run, selection=selection)
+    # On val, where the search chose, nothing judges, be the seeds ever so fresh.
+    metrics = run.report(selection=selection)
     found = metrics["advice"]
     assert (found["arm"], found["best_free"], found["chosen_by"]) == ("synthetic", "real", "search")
+    assert (found["low"], found["verdict"], found["cross_fit"]) == (None, None, None)
+    assert "on the images that chose it" in found["sentence"]
+    (note,) = (note["text"] for note in metrics["notes"] if note["topic"] == "Choice")
+    assert "Only other images can say what it brings" in note
+
+    opened = finish_run(
+        tmp_path, seeds=(0, 1, 2), arms=ARMS, contrasts=[("synthetic", "real")], split="test"
+    )
+    metrics = opened.report(selection=selection)
+    found = metrics["advice"]
     (contrast,) = metrics["contrasts"]
     assert found["gain"] == pytest.approx(contrast["difference"])
     assert (found["low"], found["high"]) == pytest.approx((contrast["low"], contrast["high"]))
@@ -77,11 +69,11 @@ def test_a_searchs_scores_choose_and_the_runs_own_judge(run: FinishedRun) -> Non
 
 def test_arms_that_were_not_searched_are_not_advised(run: FinishedRun) -> None:
     selection = {"real": {100: 0.4, 101: 0.41}, "synthetic": {100: 0.4, 101: 0.3}}
-    assert report(run, selection=selection)["advice"]["arm"] == "real"
+    assert run.report(selection=selection)["advice"]["arm"] == "real"
 
 
 def test_the_advice_comes_first(run: FinishedRun) -> None:
-    metrics = report(run)
+    metrics = run.report()
     sentence = metrics["advice"]["sentence"]
     assert render_markdown(metrics).startswith(f"# {sentence}\n")
     assert (run.run_dir / "report" / "verdict.md").read_text().startswith(f"# {sentence}\n")
@@ -91,7 +83,9 @@ def test_one_repetition_has_no_halves(tmp_path: Path) -> None:
     one = finish_run(
         tmp_path, seeds=(3,), shared_through=None, arms=("real", "copy_paste"), contrasts=[]
     )
-    assert report(one)["advice"]["cross_fit"] is None
+    metrics = one.report()
+    assert metrics["advice"]["cross_fit"] is None
+    assert any("too few seeds or images" in note["text"] for note in metrics["notes"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from finished_run import NOISE, FinishedRun, finish_run
 
@@ -12,25 +11,10 @@ from synthdata.report import write_report
 from synthdata.report.run import read_run
 
 
-def _results(run: FinishedRun) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"arm": arm, "seed": seed, "map50_95": values["map50_95"]}
-        for seed in run.config.seeds
-        for arm, values in read_json(run.run_dir / f"seed-{seed}" / "train" / "metrics.json")[
-            "arms"
-        ].items()
-    )
-
-
-def _report(run: FinishedRun, **changes: Any) -> dict[str, Any]:
-    section = run.section.model_copy(update=changes)
-    return write_report(section, inputs=run.inputs, out_dir=run.run_dir / "report")
-
-
 def test_the_arms_are_those_of_the_trainings(
     finished: FinishedRun, metrics: dict[str, Any]
 ) -> None:
-    results = _results(finished)
+    results = finished.results
     assert list(metrics["arms"]) == list(NOISE)
     means = results.groupby("arm")["map50_95"].mean()
     for arm, row in metrics["arms"].items():
@@ -53,7 +37,7 @@ def test_contrasts_are_those_of_compare_arms(
     finished: FinishedRun, metrics: dict[str, Any]
 ) -> None:
     contrasts = list(finished.config.contrasts)
-    expected = compare_arms(_results(finished), contrasts=contrasts)
+    expected = compare_arms(finished.results, contrasts=contrasts)
     assert [(row["arm"], row["against"]) for row in metrics["contrasts"]] == contrasts
     for row, other in zip(metrics["contrasts"], expected.to_dict("records"), strict=True):
         assert row["difference"] == pytest.approx(other["difference"])
@@ -83,7 +67,7 @@ def test_without_bootstrap_the_intervals_are_those_over_seeds_and_it_is_said(
 ) -> None:
     section = finished.section.model_copy(update={"bootstrap_samples": 0})
     found = write_report(section, inputs=finished.inputs, out_dir=tmp_path / "run" / "report")
-    expected = compare_arms(_results(finished), contrasts=finished.config.contrasts)
+    expected = compare_arms(finished.results, contrasts=finished.config.contrasts)
     assert [row["low"] for row in found["contrasts"]] == pytest.approx(list(expected["low"]))
     assert any("bootstrap_samples is 0" in text for text in found["warnings"])
 
@@ -125,27 +109,23 @@ def test_the_share_of_a_ceilings_gain_is_stated_where_it_has_one(
     assert metrics["recovery"]["oracle"]["synthetic"] == pytest.approx(
         arms["synthetic"]["difference"] / arms["oracle"]["difference"]
     )
-    useless = _report(
-        finish_run(
-            tmp_path,
-            seeds=(0, 1),
-            arms=("real", "synthetic", "oracle"),
-            noise=NOISE | {"oracle": NOISE["real"]},
-        )
-    )
+    useless = finish_run(
+        tmp_path,
+        seeds=(0, 1),
+        arms=("real", "synthetic", "oracle"),
+        noise=NOISE | {"oracle": NOISE["real"]},
+    ).report()
     assert useless["recovery"] == {}
 
 
 def test_one_repetition_has_no_interval_and_no_claim(tmp_path: Path) -> None:
-    found = _report(
-        finish_run(
-            tmp_path,
-            seeds=(3,),
-            shared_through=None,
-            arms=("real", "copy_paste", "synthetic"),
-            contrasts=[("synthetic", "real")],
-        )
-    )
+    found = finish_run(
+        tmp_path,
+        seeds=(3,),
+        shared_through=None,
+        arms=("real", "copy_paste", "synthetic"),
+        contrasts=[("synthetic", "real")],
+    ).report()
     assert found["contrasts"][0]["low"] is None
     assert found["verdict"] == "inconclusive"
     assert "not shown to help" in found["headline"]["claim"]
@@ -159,14 +139,14 @@ def test_where_no_detector_learnt_anything_it_is_said(tmp_path: Path) -> None:
     contrasts = [("synthetic", "real")]
     noise = dict.fromkeys(arms, 9.0)
     run = finish_run(tmp_path, seeds=(0, 1), arms=arms, contrasts=contrasts, noise=noise)
-    found = _report(run)
+    found = run.report()
     assert found["arms"]["real"]["map50_95"] < 0.01
     assert found["verdict"] in {"inconclusive", "no_gain"}
     assert any("nothing can be concluded" in text for text in found["warnings"])
 
 
 def test_without_a_contrast_the_report_gives_no_verdict(tmp_path: Path) -> None:
-    found = _report(finish_run(tmp_path, arms=("real", "copy_paste"), seeds=(0, 1)))
+    found = finish_run(tmp_path, arms=("real", "copy_paste"), seeds=(0, 1)).report()
     assert found["verdict"] is None
     assert "names no contrast" in found["headline"]["claim"]
     assert (tmp_path / "runs" / "smoke" / "report" / "report.html").is_file()
@@ -181,7 +161,7 @@ def test_what_no_arm_asks_for_is_left_out(tmp_path: Path) -> None:
     )
     made = {name.partition("/")[2] for name in run.inputs}
     assert made == {"prepare", "generate", "version", "train"}
-    found = _report(run)
+    found = run.report()
     assert found["layout_score"] is None
     assert found["headline"]["claim"].startswith("Copy-paste ")
     page = (tmp_path / "runs" / "smoke" / "report" / "report.html").read_text(encoding="utf-8")
@@ -193,7 +173,7 @@ def test_more_seeds_after_a_verdict_are_an_extension(tmp_path: Path) -> None:
     def report(seeds: tuple[int, ...], **changes: Any) -> dict[str, Any]:
         arms, contrasts = ("real", "synthetic"), [("synthetic", "real")]
         run = finish_run(tmp_path, seeds=seeds, shared_through=None, arms=arms, contrasts=contrasts)
-        return _report(run, **changes)
+        return run.report(**changes)
 
     assert report((0, 1))["extensions"] == 0
     assert report((0, 1))["extensions"] == 0, "the same report once more"
@@ -203,9 +183,9 @@ def test_more_seeds_after_a_verdict_are_an_extension(tmp_path: Path) -> None:
 
 
 def test_repetitions_without_sharing_are_conditional_on_nothing(tmp_path: Path) -> None:
-    found = _report(
-        finish_run(tmp_path, seeds=(0, 1), shared_through=None, arms=("real", "synthetic"))
-    )
+    found = finish_run(
+        tmp_path, seeds=(0, 1), shared_through=None, arms=("real", "synthetic")
+    ).report()
     assert found["conditional_on"] == []
     assert found["timings_s"]["fit"] == 360.0
 
@@ -213,7 +193,7 @@ def test_repetitions_without_sharing_are_conditional_on_nothing(tmp_path: Path) 
 def test_an_arm_that_was_not_trained_is_an_error(finished: FinishedRun) -> None:
     arms = finished.section.arms | {"another": finished.section.arms["real"]}
     with pytest.raises(RunError, match=r"repetition 0 hasn't trained arm 'another'"):
-        _report(finished, arms=arms)
+        finished.report(arms=arms)
 
 
 def test_a_missing_stage_is_an_error(finished: FinishedRun) -> None:
@@ -234,4 +214,4 @@ def test_repetitions_scored_on_different_splits_are_an_error(tmp_path: Path) -> 
     path = run.inputs["seed-1/train"] / "metrics.json"
     write_json(path, read_json(path) | {"evaluation_split": "test"})
     with pytest.raises(RunError, match=r"scored on different evaluation sets \(test, val\)"):
-        _report(run)
+        run.report()

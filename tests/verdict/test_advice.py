@@ -96,6 +96,25 @@ def test_the_gain_is_that_of_results_that_did_not_choose() -> None:
     assert "over pasted, the best that is free" in advice.sentence
 
 
+def test_images_that_chose_the_arm_do_not_judge_it() -> None:
+    selection = frame(around(real=0.4, pasted=0.5, synthetic=0.55), first_seed=100)
+    results = frame(around(real=0.4, pasted=0.48, synthetic=0.5))
+    advice = advise(results, arms=ARMS, selection=selection, fresh_images=False)
+    assert (advice.arm, advice.gain) == ("synthetic", pytest.approx(0.1))
+    assert (advice.low, advice.high, advice.verdict) == (None, None, None)
+    assert "on the images that chose it" in advice.sentence
+
+
+def test_seeds_added_after_a_verdict_make_it_stricter() -> None:
+    selection = frame(around(real=0.4, pasted=0.5, synthetic=0.4), first_seed=100)
+    results = frame(around(real=0.4, pasted=0.45, synthetic=0.4))
+    first, later = (
+        advise(results, arms=ARMS, selection=selection, extensions=number) for number in (0, 99)
+    )
+    assert (first.verdict, later.verdict) == ("helps", "inconclusive")
+    assert first.low == later.low, "the interval is shown unadjusted"
+
+
 def test_copy_paste_may_be_enough() -> None:
     selection = frame(around(real=0.4, pasted=0.5, synthetic=0.5), first_seed=100)
     results = frame(around(real=0.4, pasted=0.5, synthetic=0.5))

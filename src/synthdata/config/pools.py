@@ -62,7 +62,7 @@ def pool_order(pools: Mapping[str, PoolConfig], wanted: set[str]) -> list[str]:
     graph: dict[str, list[str]] = {}
     waiting = [name for name in pools if name in wanted]
     for name in waiting:
-        below = _builds_on(pools[name])
+        below = builds_on(pools[name])
         if below and below not in pools:
             raise ValueError(f"pools.{name}.onto is {below!r}, there is {[REAL, *sorted(pools)]}")
         graph[name] = [below] if below else []
@@ -74,7 +74,8 @@ def pool_order(pools: Mapping[str, PoolConfig], wanted: set[str]) -> list[str]:
         raise ValueError(f"pools build on each other in a circle: {circle}") from None
 
 
-def _builds_on(pool: PoolConfig) -> str | None:
+def builds_on(pool: PoolConfig) -> str | None:
+    """Return the pool whose images a pool's are made of; None where there is none."""
     if isinstance(pool, PasteConfig | CompositeConfig) and pool.onto != REAL:
         return pool.onto
     return None

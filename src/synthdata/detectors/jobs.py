@@ -223,7 +223,7 @@ def _drop_stale(job: TrainJob, job_dir: Path) -> Mapping[str, str]:
     earlier = read_record(job_dir / JOB, dict) or {}
     damaged = (job_dir / TRAINING).is_file() and not _is_trained(job_dir)
     if damaged:
-        logger.warning("%s isn't what was trained; it is trained anew", job_dir / WEIGHTS)
+        logger.warning("%s or its record is damaged; it is trained anew", job_dir / WEIGHTS)
     if earlier.get("key") != job.key or damaged:
         shutil.rmtree(job_dir, ignore_errors=True)
         return {}

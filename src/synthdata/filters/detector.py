@@ -4,14 +4,12 @@ The judge is trained on the real train split only. The score is an F2 of boxes i
 moved one counts half: `5 * (found + moved / 2) / (4 * promised + detected)`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from synthdata.config.filter import DetectorFilterConfig, JudgeConfig
-from synthdata.detections import Detections
 from synthdata.detectors.jobs import train_and_predict
 from synthdata.filters.base import ImageScore
 from synthdata.metrics.agreement import Agreement, compare_with_layout
@@ -49,17 +47,13 @@ def score_by_detector(
     """
     # One job predicts both: the real images say how good the judge is at all.
     targets = join_datasets(real=train, pool=pool)
-    detections = train_and_predict(
-        config.detector,
+    agreements = ask_judge(
+        config,
         train=train,
         targets=targets,
-        steps=config.steps,
-        batch_size=config.batch_size,
         seed=derive_seed(seed, "filter-judge"),
-        threads=config.threads,
-        out_dir=work_dir,
+        work_dir=work_dir,
     )
-    agreements = compare(config, targets, detections)
     return DetectorJudgement(
         scores=[
             ImageScore(sample.sample_id, agreement.score, agreement.detail)
@@ -69,15 +63,35 @@ def score_by_detector(
     )
 
 
-def compare(
-    config: JudgeConfig, images: DetectionDataset, detections: Sequence[Detections]
+def ask_judge(
+    config: JudgeConfig,
+    *,
+    train: DetectionDataset,
+    targets: DetectionDataset,
+    seed: int,
+    work_dir: Path,
 ) -> list[Agreement]:
-    """Return how a judge's detections agree with what each image promises."""
+    """Train a judge, and return how its detections agree with what each target promises.
+
+    Raises:
+        DatasetError: If the train split is empty.
+        TrainingError: If the training fails.
+    """
+    detections = train_and_predict(
+        config.detector,
+        train=train,
+        targets=targets,
+        steps=config.steps,
+        batch_size=config.batch_size,
+        seed=seed,
+        threads=config.threads,
+        out_dir=work_dir,
+    )
     return [
         compare_with_layout(
             sample.annotations,
             found.above(config.confidence),
             iou_threshold=config.iou_threshold,
         )
-        for sample, found in zip(images, detections, strict=True)
+        for sample, found in zip(targets, detections, strict=True)
     ]

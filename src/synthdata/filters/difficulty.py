@@ -14,10 +14,9 @@ import numpy.typing as npt
 from scipy.stats import percentileofscore
 
 from synthdata.config.filter import DifficultyFilterConfig
-from synthdata.detectors.jobs import train_and_predict
 from synthdata.errors import DatasetError
 from synthdata.filters.base import ImageScore
-from synthdata.filters.detector import compare
+from synthdata.filters.detector import ask_judge
 from synthdata.samples import DetectionDataset, join_datasets
 from synthdata.seeding import derive_seed
 
@@ -61,17 +60,14 @@ def score_by_difficulty(
     real_errors, pool_errors = [], []
     for number, (seen, unseen) in enumerate(split_in_folds(train, config.folds, seed=seed)):
         targets = join_datasets(real=unseen, pool=pool)
-        detections = train_and_predict(
-            config.detector,
+        agreements = ask_judge(
+            config,
             train=seen,
             targets=targets,
-            steps=config.steps,
-            batch_size=config.batch_size,
             seed=derive_seed(seed, f"difficulty-judge-{number}"),
-            threads=config.threads,
-            out_dir=work_dir / f"fold-{number}",
+            work_dir=work_dir / f"fold-{number}",
         )
-        errors = [1 - agreement.score for agreement in compare(config, targets, detections)]
+        errors = [1 - agreement.score for agreement in agreements]
         real_errors += errors[: len(unseen)]
         pool_errors.append(errors[len(unseen) :])
     usual = np.array(real_errors)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,28 +13,37 @@ from synthdata.report.resampling import resample_images, score_halves
 from synthdata.report.run import Run
 from synthdata.verdict import CrossFit, Kind, advise, choose, cross_fit
 
+SEARCHED_ON: Final = "val"  # see `synthdata.search`
+
 
 def advice(
-    section: ReportConfig, run: Run, results: pd.DataFrame, *, evaluation_set: str
+    section: ReportConfig,
+    run: Run,
+    results: pd.DataFrame,
+    *,
+    evaluation_set: str,
+    extensions: int,
 ) -> dict[str, Any]:
     """Return the fields of `synthdata.verdict.Advice`, and how the arm was chosen.
 
-    An arm is chosen by `report.selection`, a search's scores, where the config has them. Else the
-    run's own scores choose, which can't say what the arm brings; what such a choice brings is then
-    told by cross-fitting.
+    An arm is chosen by `report.selection`, a search's scores on val, where the config has them;
+    what it brings is then judged on any other set. Else the run's own scores choose, which can't
+    say what the arm brings; what such a choice brings is then told by cross-fitting.
 
     Args:
         section: Recipes, and the search's scores.
         run: The finished run.
         results: Columns `arm`, `seed`, `map50_95`.
         evaluation_set: What they are scored on.
+        extensions: How often seeds were added after a verdict.
     """
     selection = _selection(section)
     arms = _by_cost(section, run, among=section.selection or section.arms)
     reference = next(arm for arm, kind in arms.items() if kind == "reference")
     choice = choose(results if selection is None else selection, arms=arms, reference=reference)
     variance, num_images = None, None
-    if selection is not None and choice.contrasts:
+    fresh_images = evaluation_set != SEARCHED_ON
+    if selection is not None and fresh_images and choice.contrasts:
         variance, num_images = _image_variance(section, run, evaluation_set, choice.contrasts)
     found = advise(
         results,
@@ -45,6 +54,8 @@ def advice(
         num_images=num_images,
         minimum_gain=section.minimum_gain,
         confidence=section.confidence,
+        extensions=extensions,
+        fresh_images=fresh_images,
         titles={name: arm.title or name for name, arm in section.arms.items()},
     )
     crossed = None

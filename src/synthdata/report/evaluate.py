@@ -98,12 +98,16 @@ def evaluate_run(section: ReportConfig, run: Run, *, run_dir: Path) -> dict[str,
     _add_costs(metrics)
     metrics["recovery"] = _recovery(section, split, reference)
     metrics["advice"] = advice(
-        section, run, split.frame(list(section.arms)), evaluation_set=split.name
+        section,
+        run,
+        split.frame(list(section.arms)),
+        evaluation_set=split.name,
+        extensions=extensions,
     )
     metrics["verdict"] = metrics["contrasts"][0]["verdict"] if metrics["contrasts"] else None
     metrics["headline"] = wording.headline(metrics)
     metrics["notes"] = wording.notes(metrics)
-    if metrics["contrasts"]:
+    if metrics["contrasts"] or metrics["advice"]["verdict"]:
         log_verdict(run_dir, digest=split.digest, experiment=experiment, seeds=run.seeds)
     return metrics
 

@@ -145,10 +145,13 @@ def _choice_notes(metrics: Metrics) -> list[tuple[str, str]]:
     chosen = metrics["advice"]
     if chosen["chosen_by"] == "search":
         text = "The advised arm was chosen by a search on val, with seeds that aren't this run's."
+        if metrics["evaluation_split"] == "val":
+            text += " Only other images can say what it brings: --final scores on test."
         return [("Choice", text)]
     crossed = chosen["cross_fit"]
     if crossed is None:
-        return []
+        text = "There are too few seeds or images to say what such a choice brings."
+        return [("Choice", text)]
     gain, regret = crossed["gain"], crossed["regret"]
     return [
         (

@@ -11,7 +11,7 @@ from synthdata.config import ExperimentConfig, StageName
 from synthdata.config.arms import ArmConfig
 from synthdata.config.search import FAMILIES, SearchConfig
 from synthdata.datasets.sources import source_fingerprint
-from synthdata.errors import ConfigError
+from synthdata.errors import ConfigError, DamagedFileError
 from synthdata.files import sha256_json
 from synthdata.generators.folder import folder_fingerprints
 from synthdata.runfolder import hold_runs, key_parts, lock_folder
@@ -60,6 +60,7 @@ def search_recipes(
         ConfigError: If there is no section `search`, or a recipe isn't valid.
         OutOfTimeError: If the time was up before the end.
         RunError: If another process searches there.
+        DamagedFileError: If the study isn't what was written.
         SynthdataError: What a stage raises.
     """
     deadline = None if max_hours is None else time.monotonic() + 3600 * max_hours
@@ -89,12 +90,17 @@ def search_recipes(
                 last = _run_rungs(study, trainer, section)
             best = {family: choose_trial(last, family) for family in FAMILIES}
             measured = study.reference(len(section.rungs) - 1)
+            if measured is None:
+                raise DamagedFileError(
+                    f"{out_dir / STUDY} has no score of the reference in its last rung; remove it "
+                    "and search again: trainings that are done are kept"
+                )
             values = best_experiment(
                 config,
                 study.trials,
                 best=best,
                 reference=(name, arm),
-                reference_scores=measured.map50_95 if measured else {},
+                reference_scores=measured.map50_95,
             )
         comment = _comment(best.values(), section)
         write_best(

@@ -10,7 +10,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from synthdata.config import ExperimentConfig
 from synthdata.config.arms import ArmConfig, Extra, Mixture, resolve_arm
 from synthdata.config.load import list_problems
-from synthdata.config.pools import REAL, PoolConfig, pool_order
+from synthdata.config.pools import REAL, PoolConfig, builds_on, pool_order
 from synthdata.config.search import CHOOSE, FAMILIES, Family, SpaceConfig
 from synthdata.errors import ConfigError
 from synthdata.files import sha256_json
@@ -58,8 +58,8 @@ class Recipe:
         kept: dict[str, PoolConfig] = {}
         for name in pool_order(pools, arm.pools):
             pool = resolve_pool(pools[name], config)
-            below = getattr(pool, "onto", REAL)
-            if below != REAL:
+            below = builds_on(pool)
+            if below is not None:
                 pool = pool.model_copy(update={"onto": names[below]})
             digest = sha256_json(pool.model_dump(mode="json"))
             names[name] = f"{pool.kind}-{digest[:_DIGEST_LENGTH]}"

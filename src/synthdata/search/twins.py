@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from synthdata.config import ExperimentConfig
 from synthdata.config.arms import ArmConfig, Mixture
 from synthdata.config.paste import PasteConfig
-from synthdata.config.pools import REAL, PoolConfig, uses_folder, uses_generator
+from synthdata.config.pools import REAL, PoolConfig, builds_on, uses_folder, uses_generator
 from synthdata.search.space import Recipe, change_extras
 
 
@@ -34,10 +34,10 @@ def _free_pool(name: str, pools: Mapping[str, PoolConfig], pasting: PasteConfig)
     pool = pools[name]
     if not uses_generator(pools, {name}) and not uses_folder(pools, {name}):
         return pool
-    below = getattr(pool, "onto", REAL)
+    below = builds_on(pool)
     if isinstance(pool, PasteConfig):
         return pool.model_copy(update={"onto": REAL})
-    if below != REAL:
+    if below is not None:
         return _free_pool(below, pools, pasting)
     balance = getattr(pool, "balance", None)
     return pasting if balance is None else pasting.model_copy(update={"balance": balance})

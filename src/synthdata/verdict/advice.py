@@ -48,13 +48,13 @@ class Advice:
             generator is enough. `candidate`: an arm with generated or other extra images.
         gain: Mean difference to the reference; 0 for the reference itself. Without a selection it
             is the difference on the results that chose the arm, and too large.
-        low: Lower end of the gain's interval; None where the results chose the arm, where they
-            have no spread, and for the reference.
+        low: Lower end of the gain's interval; None where the results, or their images, chose the
+            arm, where they have no spread, and for the reference.
         high: Its upper end.
         over_free: Mean difference to the best free arm; 0 for a free arm and the reference.
         sentence: The advice in words.
-        verdict: On the arm against the reference; None where the results chose the arm, and for the
-            reference.
+        verdict: On the arm against the reference; None where the results, or their images, chose
+            the arm, and for the reference.
     """
 
     arm: str
@@ -77,6 +77,8 @@ def advise(  # noqa: PLR0913  # all but the first are settings, and by name
     num_images: int | None = None,
     minimum_gain: float = 0.01,
     confidence: float = 0.95,
+    extensions: int = 0,
+    fresh_images: bool = True,
     titles: Mapping[str, str] | None = None,
 ) -> Advice:
     """Return the cheapest arm within one standard error of the best, and what it brings.
@@ -94,6 +96,9 @@ def advise(  # noqa: PLR0913  # all but the first are settings, and by name
         num_images: As for `compare_arms`.
         minimum_gain: Smallest gain worth having, in mAP50-95.
         confidence: Of the interval; 1 minus it is the level of the tests.
+        extensions: As for `compare_arms`.
+        fresh_images: Whether `results` are of other images than `selection`. On the same ones a
+            choice is flattered by what it saw, whatever the seeds: no interval and no verdict.
         titles: Arm to its name in the sentence; None takes the arms' names.
 
     Raises:
@@ -104,11 +109,11 @@ def advise(  # noqa: PLR0913  # all but the first are settings, and by name
     _check_seeds(results, selection)
     means = paired_scores(results, [choice.arm, choice.free, reference]).mean()
     judged: list[ContrastResult] = []
-    if selection is not None and choice.contrasts:
+    if selection is not None and fresh_images and choice.contrasts:
         judged = compare_contrasts(
             results,
             choice.contrasts,
-            rule=Rule(minimum_gain, confidence),
+            rule=Rule(minimum_gain, confidence, extensions),
             image_variance=image_variance,
             num_images=num_images,
         )
@@ -127,6 +132,7 @@ def advise(  # noqa: PLR0913  # all but the first are settings, and by name
             choice.arm, choice.free, reference, kind=kind, gain=gain, judged=judged,
             confidence=confidence, titles=titles or {},
             has_candidates="candidate" in arms.values(),
+            flattered_by="seeds and images" if selection is None else "images",
         ),
         verdict=judged[0].verdict if judged else None,
     )  # fmt: skip

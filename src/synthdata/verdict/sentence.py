@@ -23,6 +23,7 @@ def advice_sentence(  # noqa: PLR0913  # all by name but the arms
     confidence: float,
     titles: Mapping[str, str],
     has_candidates: bool,
+    flattered_by: str,
 ) -> str:
     """Return which arm to take, what it brings over the reference, and what over a free one.
 
@@ -32,10 +33,11 @@ def advice_sentence(  # noqa: PLR0913  # all by name but the arms
         reference: The arm without additions.
         kind: The advised arm's.
         gain: Its mean difference to the reference.
-        judged: It against the reference and the best free arm; empty where the results chose it.
+        judged: It against the reference and the best free arm; empty where nothing fresh judges.
         confidence: Of the intervals.
         titles: Arm to its name for people, where it has another.
         has_candidates: Whether there was an arm with more than what is free.
+        flattered_by: What chose the arm, of what the difference was measured on.
     """
     name, free_name, base = (titles.get(one, one) for one in (arm, free, reference))
     if kind == "reference":
@@ -45,8 +47,8 @@ def advice_sentence(  # noqa: PLR0913  # all by name but the arms
         head = f"Take {name}, which is free"
     if not judged:
         return (
-            f"{head}: {_signed(gain)} mAP50-95 over {base}, on the seeds and images that chose it, "
-            "so that it has no interval and is likely to be less."
+            f"{head}: {_signed(gain)} mAP50-95 over {base}, on the {flattered_by} that chose "
+            "it, so that it has no interval and is likely to be less."
         )
     over_base, *over_free = judged
     text = f"{head}: {_gain(over_base, confidence)} over {base}{_VERDICTS[over_base.verdict]}"
